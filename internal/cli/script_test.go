@@ -1,0 +1,89 @@
+package cli_test
+
+import (
+	"archive/tar"
+	"context"
+	"log"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-containerregistry/pkg/registry"
+	"github.com/google/go-containerregistry/pkg/v1/empty"
+	"github.com/google/go-containerregistry/pkg/v1/layout"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	"github.com/google/go-containerregistry/pkg/v1/tarball"
+	"github.com/rogpeppe/go-internal/testscript"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"plimsoll/internal/cli"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){
+		"plimsoll": func() { os.Exit(cli.Main(context.Background(), os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) },
+	})
+}
+
+// TestScripts runs one file per behaviour. Each has a data folder of its own
+// ($PLIMSOLL_DATA) and a registry of its own on loopback ($REGISTRY).
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata/script",
+		RequireExplicitExec: true,
+		Setup: func(env *testscript.Env) error {
+			server := httptest.NewServer(registry.New(registry.WithReferrersSupport(true), registry.Logger(log.New(os.Stderr, "", 0))))
+			env.Defer(server.Close)
+			env.Setenv("REGISTRY", strings.TrimPrefix(server.URL, "http://"))
+			env.Setenv("PLIMSOLL_DATA", filepath.Join(env.WorkDir, "data"))
+			env.Setenv("HOME", env.WorkDir)
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"mklayout": mklayout},
+	})
+}
+
+// mklayout DIR LAYER... writes an OCI layout in DIR with one image (linux/amd64)
+// whose layers are the tar files LAYER or the contents of the folders LAYER.
+func mklayout(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: mklayout DIR LAYER...")
+	}
+	img := mutate.MediaType(empty.Image, "application/vnd.oci.image.manifest.v1+json")
+	img = mutate.ConfigMediaType(img, "application/vnd.oci.image.config.v1+json")
+	config, err := img.ConfigFile()
+	ts.Check(err)
+	config = config.DeepCopy()
+	config.OS, config.Architecture = "linux", "amd64"
+	img, err = mutate.ConfigFile(img, config)
+	ts.Check(err)
+	for _, arg := range args[1:] {
+		layer, err := tarball.LayerFromFile(tarOf(ts, ts.MkAbs(arg)), tarball.WithMediaType("application/vnd.oci.image.layer.v1.tar+gzip"))
+		ts.Check(err)
+		img, err = mutate.AppendLayers(img, layer)
+		ts.Check(err)
+	}
+	p, err := layout.Write(ts.MkAbs(args[0]), empty.Index)
+	ts.Check(err)
+	ts.Check(p.AppendImage(img, layout.WithPlatform(v1.Platform{OS: "linux", Architecture: "amd64"})))
+}
+
+// tarOf returns path if it is a file, or a tar file of the folder's content with
+// root as owner.
+func tarOf(ts *testscript.TestScript, path string) string {
+	info, err := os.Stat(path)
+	ts.Check(err)
+	if !info.IsDir() {
+		return path
+	}
+	f, err := os.Create(path + ".tar")
+	ts.Check(err)
+	w := tar.NewWriter(f)
+	ts.Check(w.AddFS(os.DirFS(path)))
+	ts.Check(w.Close())
+	ts.Check(f.Close())
+	return f.Name()
+}

@@ -1,0 +1,78 @@
+// Package gate answers one question: may this digest run here, for this team?
+//
+// It gathers the evidence that the policy needs (who signed, what is inside,
+// what is wrong with it), asks the policy, has the answer recorded, and only
+// then gives it. Every door asks this gate; what cannot be looked at or cannot
+// be recorded is denied.
+package gate
+
+import (
+	"context"
+	"time"
+
+	"plimsoll/internal/finding"
+	"plimsoll/internal/image"
+	"plimsoll/internal/inventory"
+	"plimsoll/internal/ref"
+	"plimsoll/internal/verdict"
+)
+
+// Request is what a door asks.
+type Request struct {
+	Image       string // as named: "registry/repo:tag", "oci:DIR", …
+	Platform    string // "linux/amd64", "" for this machine's
+	Environment string
+	Team        string // "" if only the image is asked about
+	Door        string
+	Caller      string
+}
+
+// Images opens images by name.
+type Images interface {
+	Open(ctx context.Context, name, platform string) (*image.Image, error)
+}
+
+// Scanner makes inventories. An image with unreadable parts gives an inventory
+// that says so and no error.
+type Scanner interface {
+	Scan(ctx context.Context, m *image.Image) (*inventory.Inventory, error)
+}
+
+// Matcher says what is wrong with the components of an inventory, and how old
+// its oldest knowledge that it used is.
+type Matcher interface {
+	Match(ctx context.Context, inv *inventory.Inventory) (findings []finding.Finding, asOf time.Time, err error)
+}
+
+// Recorder writes a decision where nobody can change it unseen. The decision is
+// durable when it returns.
+type Recorder interface {
+	Record(ctx context.Context, d *verdict.Decision) (verdict.Receipt, error)
+}
+
+// Pins are the root keys that a publisher is known by: fingerprints
+// (SHA-256 of the DER SubjectPublicKeyInfo, "sha256:<hex>") of which Threshold
+// must have signed the root that trust starts from.
+type Pins struct {
+	Threshold int
+	Keys      []string
+}
+
+// Statement is what a trust collection says about one image, verified: each
+// role that names it, looked up in its own metadata (TAP 3).
+type Statement struct {
+	GUN         ref.GUN
+	Roles       map[string]ref.Digest // role → digest that it names
+	Expires     time.Time             // the soonest expiry of the metadata used
+	RootKeys    []string              // fingerprints of the root's keys
+	RootVersion int64
+}
+
+// Truster verifies what was signed.
+type Truster interface {
+	// Statement returns what the collection of gun says, asked by r's tag or,
+	// if r has a digest, by digest (DESIGN.md decision 1). NotFound if there is
+	// no trust data or no role names the image; Untrusted if it is expired,
+	// rolled back or wrongly signed.
+	Statement(ctx context.Context, gun ref.GUN, pins Pins, r ref.Reference) (*Statement, error)
+}

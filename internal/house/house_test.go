@@ -1,0 +1,156 @@
+// Package house holds the test that keeps the imports between packages as
+// DESIGN draws them: a package imports only from rows above its own, and within
+// a row only what is said here.
+package house
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// rows are the packages by row; a name that ends in "/" stands for everything
+// below it.
+var rows = [][]string{
+	{"fault", "inventory", "advisory", "finding", "profile", "verdict", "policy", "ref", "idmap"},
+	{"key", "key/", "oci", "trust", "trust/", "image", "rootfs", "scan", "scan/", "pack", "match", "gate", "seal", "seal/", "audit"},
+	{"store", "feed", "registry", "notary", "engine", "agent", "admission", "web"},
+	{"app", "cli", "shim"},
+	{"tools/", "house"},
+}
+
+// within are the imports that are allowed inside a row. fault and ref are words
+// that every package may use.
+var within = map[string][]string{
+	"inventory":      {"fault", "ref"},
+	"advisory":       {"fault"},
+	"finding":        {"inventory", "advisory", "ref", "fault"},
+	"profile":        {"fault"},
+	"ref":            {"fault"},
+	"idmap":          {"fault"},
+	"verdict":        {"profile", "ref", "fault"},
+	"policy":         {"finding", "inventory", "advisory", "profile", "verdict", "ref", "fault"},
+	"key/":           {"key"},
+	"trust":          {"key"},
+	"trust/ocistore": {"trust", "oci"},
+	"image":          {"oci"},
+	"rootfs":         {"image"},
+	"scan":           {"image"},
+	"scan/":          {"scan", "image"},
+	"scan/all":       {"scan", "scan/"},
+	"gate":           {"image", "trust", "scan", "match"},
+	"seal":           {"seal/"},
+	"cli":            {"app"},
+	"app":            {},
+}
+
+const (
+	module = "plimsoll/internal/"
+	mains  = "plimsoll/cmd/"
+)
+
+type listed struct {
+	ImportPath string
+	Imports    []string
+}
+
+func TestImportsFollowTheRows(t *testing.T) {
+	for _, p := range packages(t) {
+		name, ok := strings.CutPrefix(p.ImportPath, module)
+		if !ok {
+			continue
+		}
+		from := row(name)
+		if from < 0 {
+			t.Errorf("%s is in no row: give it a room in this test and in docs/design", name)
+			continue
+		}
+		for _, i := range p.Imports {
+			dep, ok := strings.CutPrefix(i, module)
+			if !ok {
+				continue
+			}
+			switch to := row(dep); {
+			case to > from:
+				t.Errorf("%s imports %s, which is in a row below it", name, dep)
+			case to == from && !allowed(name, dep):
+				t.Errorf("%s imports %s in its own row, which is not drawn", name, dep)
+			}
+		}
+	}
+}
+
+func TestWordsAndRulesTouchNothing(t *testing.T) {
+	forbidden := []string{"net", "net/http", "database/sql", "os/exec"}
+	for _, p := range packages(t) {
+		name, ok := strings.CutPrefix(p.ImportPath, module)
+		if !ok || row(name) != 0 {
+			continue
+		}
+		for _, i := range p.Imports {
+			if slices.Contains(forbidden, i) && (name != "ref" || i != "net") { // ref splits host and port
+				t.Errorf("%s imports %s", name, i)
+			}
+		}
+	}
+}
+
+func TestMainsAreSmall(t *testing.T) {
+	for _, p := range packages(t) {
+		if !strings.HasPrefix(p.ImportPath, mains) {
+			continue
+		}
+		for _, i := range p.Imports {
+			if dep, ok := strings.CutPrefix(i, module); ok && dep != "cli" && dep != "shim" {
+				t.Errorf("%s imports %s: a main only calls cli or shim", p.ImportPath, dep)
+			}
+		}
+	}
+}
+
+func row(name string) int {
+	for i, names := range rows {
+		for _, n := range names {
+			if n == name || (strings.HasSuffix(n, "/") && strings.HasPrefix(name, n)) {
+				return i
+			}
+		}
+	}
+	return -1
+}
+
+func allowed(from, to string) bool {
+	for name, deps := range within {
+		if name != from && (!strings.HasSuffix(name, "/") || !strings.HasPrefix(from, name)) {
+			continue
+		}
+		for _, d := range deps {
+			if d == to || (strings.HasSuffix(d, "/") && strings.HasPrefix(to, d)) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func packages(t *testing.T) []listed {
+	t.Helper()
+	out, err := exec.CommandContext(t.Context(), "go", "list", "-json=ImportPath,Imports", "plimsoll/...").Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	var all []listed
+	for dec := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p listed
+		if err := dec.Decode(&p); errors.Is(err, io.EOF) {
+			return all
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, p)
+	}
+}

@@ -1,0 +1,85 @@
+// Package image opens images wherever they lie (a registry, an OCI layout, a
+// docker archive) and walks their layers once, streaming, with every byte
+// checked against the digest that named it.
+//
+// Everything that is read here was chosen by somebody else. Layers are bounded
+// by [Caps], names in them are cleaned and kept inside the root, and an error
+// in the middle of a layer says what was read before it.
+package image
+
+import (
+	"context"
+	"io"
+	"time"
+
+	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"plimsoll/internal/ref"
+)
+
+// Blobs is where the bytes of an image come from.
+type Blobs interface {
+	// Open returns the content that d names. The reader verifies: it never
+	// returns io.EOF before the digest and the length were found right, and
+	// returns an Untrusted error if they are not. The caller closes it. It may
+	// be called concurrently.
+	Open(ctx context.Context, d v1.Descriptor) (io.ReadCloser, error)
+}
+
+// Image is one platform's image. Its manifest and config were verified; its
+// layers are verified as they are walked.
+type Image struct {
+	Name      string          // as the user wrote it
+	Reference ref.Reference   // zero unless it came from a registry
+	Top       v1.Descriptor   // what the name resolved to: an index or a manifest
+	Siblings  []v1.Descriptor // manifests of all platforms in the index, nil if Top is a manifest
+	Manifest  v1.Descriptor   // this platform's image manifest
+	Config    v1.Descriptor
+	Spec      v1.Image        // the parsed config; its DiffIDs are the image's own claim
+	Layers    []v1.Descriptor // bottom first
+	Blobs     Blobs
+}
+
+// EntryType is the type of a tar entry, whiteouts included.
+type EntryType uint8
+
+// The types of entry (tar(5); OCI image-spec layer.md for whiteouts).
+const (
+	Regular EntryType = iota
+	Directory
+	Symlink
+	Hardlink
+	Char
+	Block
+	FIFO
+	Whiteout // Path names what is removed
+	Opaque   // Path names the directory whose lower content is hidden
+)
+
+// Entry is one entry of a layer.
+type Entry struct {
+	Path         string // clean, relative to the root, without a leading slash; "." is the root
+	Type         EntryType
+	Link         string // target as written (Symlink), or a cleaned path (Hardlink)
+	Mode         int64  // permission bits with setuid, setgid and sticky, as in tar
+	Size         int64  // of a Regular file, bytes
+	UID, GID     int
+	Modified     time.Time
+	Major, Minor int64             // of Char and Block
+	Xattrs       map[string]string // extended attributes (PAX SCHILY.xattr.*)
+}
+
+// Caps bound what one layer may cost. The zero value means [DefaultCaps].
+type Caps struct {
+	Bytes   int64 // plain bytes of the whole layer
+	Entries int   // tar entries
+	Ratio   int64 // plain bytes per compressed byte, counted from the first MiB on
+}
+
+// Walked is what was read of a layer.
+type Walked struct {
+	Blob   ref.Digest // of the bytes as they came
+	DiffID ref.Digest // of the plain tar
+	Size   int64      // of the plain tar, bytes
+	Count  int        // entries
+}

@@ -1,0 +1,100 @@
+// Package inventory is what is in an image: components, each with the evidence
+// for it, and the parts that could not be read.
+//
+// An inventory is made from the facts of single layers (package scan) by
+// replaying the layers' paths over each other, so that a component is reported
+// once, with the layer that brought it, and not at all if a later layer removed
+// or replaced the file that it was recognised by.
+package inventory
+
+import "plimsoll/internal/ref"
+
+// Type is a package URL type (purl-spec, PURL-TYPES): how a component is named
+// and how its versions are ordered.
+type Type string
+
+// The types of component that this version recognises.
+const (
+	Deb    Type = "deb"
+	Apk    Type = "apk"
+	RPM    Type = "rpm"
+	Golang Type = "golang"
+	NPM    Type = "npm"
+	PyPI   Type = "pypi"
+)
+
+// Kind says what a component is for.
+type Kind string
+
+// The kinds of component.
+const (
+	OS          Kind = "os"          // a package of the distribution
+	Library     Kind = "library"     // a package of a language's ecosystem
+	Application Kind = "application" // a main module or a program
+)
+
+// Component is one thing in an image.
+type Component struct {
+	Kind      Kind   `json:"kind"`
+	Type      Type   `json:"type"`
+	Namespace string `json:"namespace,omitempty"` // purl namespace: "debian", "@scope", "golang.org/x"
+	Name      string `json:"name"`
+	Version   string `json:"version"` // as the ecosystem writes it, epoch included; "" if unknown
+	Arch      string `json:"arch,omitempty"`
+	// SourceName and SourceVersion are those of the source package of a
+	// distribution's package; advisories of distributions speak of sources.
+	SourceName    string     `json:"sourceName,omitempty"`
+	SourceVersion string     `json:"sourceVersion,omitempty"`
+	Licences      []string   `json:"licences,omitempty"` // SPDX identifiers or the package's own words
+	Evidence      []Evidence `json:"evidence"`           // at least one; the first is where it was introduced
+}
+
+// Evidence is where a component was seen and how it was recognised.
+type Evidence struct {
+	Layer  ref.Digest `json:"layer"`  // digest of the layer's blob
+	Index  int        `json:"index"`  // position of the layer in the image, bottom = 0
+	Path   string     `json:"path"`   // in the image, without a leading slash
+	Method string     `json:"method"` // name of the extractor: "dpkg", "gobinary", …
+}
+
+// Distro is the distribution that the image says it is (os-release(5)).
+type Distro struct {
+	ID        string `json:"id"`        // "debian", "alpine", "almalinux"
+	VersionID string `json:"versionId"` // "12", "3.19.1"
+	Codename  string `json:"codename,omitempty"`
+	Name      string `json:"name,omitempty"` // PRETTY_NAME
+}
+
+// Unreadable is a part of the image that could not be looked at. An image with
+// one is not fully scanned, and the gate denies it.
+type Unreadable struct {
+	Layer  ref.Digest `json:"layer"`
+	Index  int        `json:"index"`
+	Path   string     `json:"path,omitempty"` // "" for the layer as a whole
+	Reason string     `json:"reason"`
+	// Wrong says that the bytes are not those that the digest names (changed or
+	// cut short), rather than in a form that could not be parsed.
+	Wrong bool `json:"wrong,omitempty"`
+}
+
+// Layer is one layer of the image as it was read.
+type Layer struct {
+	Digest ref.Digest `json:"digest"`       // of the blob, compressed as it came
+	DiffID ref.Digest `json:"diffId"`       // of the plain tar, computed by us
+	Size   int64      `json:"size"`         // of the plain tar, bytes
+	By     string     `json:"by,omitempty"` // the config's history line, the image's own claim
+}
+
+// Inventory is what was found in one platform's image.
+type Inventory struct {
+	Image      string       `json:"image"`    // as it was named
+	Manifest   ref.Digest   `json:"manifest"` // of the platform's image manifest
+	Platform   string       `json:"platform"` // "linux/amd64", "linux/arm64/v8"
+	Distro     Distro       `json:"distro"`
+	Layers     []Layer      `json:"layers"`
+	Components []Component  `json:"components"` // sorted by type, name, version
+	Unreadable []Unreadable `json:"unreadable"`
+}
+
+// Complete reports whether everything in the image was read.
+func (v *Inventory) Complete() bool { return len(v.Unreadable) == 0 }
