@@ -11,12 +11,13 @@ import (
 // configuration file, in that order of precedence. [Settings.Fill] gives the
 // rest.
 type Settings struct {
-	Data      string   // folder of state
-	Policy    string   // file of the policy document
-	PlainHTTP []string // registries (host:port) that are spoken to without TLS
+	Data      string // folder of state
+	Policy    string // file of the policy document
+	PlainHTTP bool   // registries on loopback are spoken to without TLS
 }
 
-// Fill sets what was left empty from PLIMSOLL_DATA and PLIMSOLL_POLICY, and
+// Fill sets what was left empty from PLIMSOLL_DATA, PLIMSOLL_POLICY and
+// PLIMSOLL_PLAIN_HTTP, and
 // otherwise to the defaults: /var/lib/plimsoll as root, a folder of the user's
 // own if not, and policy.yaml in it.
 func (s *Settings) Fill() {
@@ -31,6 +32,9 @@ func (s *Settings) Fill() {
 	}
 	if s.Policy == "" {
 		s.Policy = filepath.Join(s.Data, "policy.yaml")
+	}
+	if v := os.Getenv("PLIMSOLL_PLAIN_HTTP"); v == "1" || v == "true" {
+		s.PlainHTTP = true
 	}
 }
 
