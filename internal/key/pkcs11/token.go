@@ -3,9 +3,11 @@
 package pkcs11
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/miekg/pkcs11"
@@ -97,6 +99,11 @@ func (p *Provider) survey(ctx context.Context, u uri) (*survey, error) {
 		if err != nil {
 			s.problems = append(s.problems, fault.As(fault.Unavailable, fmt.Errorf("look for tokens with PKCS#11 module %q: %w", path, err)))
 		}
+	}
+	for _, tokens := range [][]token{s.matching, s.others} {
+		slices.SortFunc(tokens, func(a, b token) int {
+			return cmp.Or(cmp.Compare(a.info.Label, b.info.Label), cmp.Compare(a.info.SerialNumber, b.info.SerialNumber))
+		})
 	}
 	if len(s.problems) == len(paths) && len(s.matching) == 0 {
 		return nil, errors.Join(s.problems[0], s.release())
