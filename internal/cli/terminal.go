@@ -27,18 +27,41 @@ func styled(w io.Writer) bool {
 }
 
 // Secret asks for a secret on the terminal, without an echo. It is Unavailable
-// where nobody can be asked.
-func (env *Env) Secret(_ context.Context, prompt string) ([]byte, error) {
+// where nobody can be asked, and when ctx ends before the answer.
+func (env *Env) Secret(ctx context.Context, prompt string) ([]byte, error) {
 	if !isTerminal(env.In) {
 		return nil, fault.Errorf(fault.Unavailable, "%s: nobody to ask: standard input is not a terminal", prompt)
 	}
-	fmt.Fprintf(env.Err, "%s: ", prompt)
-	b, err := term.ReadPassword(int(env.In.Fd()))
-	fmt.Fprintln(env.Err)
+	fd := int(env.In.Fd())
+	echoing, err := term.GetState(fd)
 	if err != nil {
 		return nil, fault.Errorf(fault.Unavailable, "%s: %w", prompt, err)
 	}
-	return b, nil
+	fmt.Fprintf(env.Err, "%s: ", prompt)
+	defer fmt.Fprintln(env.Err)
+	type answer struct {
+		secret []byte
+		err    error
+	}
+	typed := make(chan answer, 1)
+	// A read from a terminal cannot be called off: after Ctrl-C this goroutine is
+	// left to the end of the process, which is near.
+	go func() {
+		b, err := term.ReadPassword(fd)
+		typed <- answer{b, err}
+	}()
+	select {
+	case a := <-typed:
+		if a.err != nil {
+			return nil, fault.Errorf(fault.Unavailable, "%s: %w", prompt, a.err)
+		}
+		return a.secret, nil
+	case <-ctx.Done():
+		if err := term.Restore(fd, echoing); err != nil {
+			return nil, fault.Errorf(fault.Unavailable, "%s: %w", prompt, err)
+		}
+		return nil, fault.Errorf(fault.Unavailable, "%s: %w", prompt, context.Cause(ctx))
+	}
 }
 
 // progress says on a terminal how far a long piece of work is, from its second
