@@ -47,9 +47,9 @@ type Component struct {
 	Arch      string `json:"arch,omitempty"`
 	// SourceName and SourceVersion are those of the source package of a
 	// distribution's package; advisories of distributions speak of sources.
-	SourceName    string     `json:"sourceName,omitempty"`
-	SourceVersion string     `json:"sourceVersion,omitempty"`
-	Licences      []string   `json:"licences,omitempty"` // SPDX identifiers or the package's own words
+	SourceName    string   `json:"sourceName,omitempty"`
+	SourceVersion string   `json:"sourceVersion,omitempty"`
+	Licences      []string `json:"licences,omitempty"` // SPDX identifiers or the package's own words
 	// Owner is the package URL of the distribution's package that brought the
 	// file, or "". Advisories of a language's ecosystem do not hold for an owned
 	// component: distributions mend holes without changing the version.
@@ -96,9 +96,9 @@ type Layer struct {
 
 // Inventory is what was found in one platform's image.
 type Inventory struct {
-	Image      string       `json:"image"`    // as it was named
-	Manifest   ref.Digest   `json:"manifest"` // of the platform's image manifest
-	Platform   string       `json:"platform"` // "linux/amd64", "linux/arm64/v8"
+	Image      string       `json:"image"`            // as it was named
+	Manifest   ref.Digest   `json:"manifest"`         // of the platform's image manifest
+	Platform   string       `json:"platform"`         // "linux/amd64", "linux/arm64/v8"
 	Created    time.Time    `json:"created,omitzero"` // the config's own claim
 	Distro     Distro       `json:"distro"`
 	Layers     []Layer      `json:"layers"`

@@ -54,7 +54,7 @@ type walker interface {
 // there; it is an error only if the bytes could not be got at (Unavailable,
 // NotFound) or ctx ended.
 func (s *Scanner) Scan(ctx context.Context, m *image.Image) (*inventory.Inventory, error) {
-	return s.scan(ctx, m, any(m).(walker))
+	return s.scan(ctx, m, m)
 }
 
 func (s *Scanner) scan(ctx context.Context, m *image.Image, w walker) (*inventory.Inventory, error) {
