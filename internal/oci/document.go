@@ -28,7 +28,7 @@ func ParseDocument(mediaType string, b []byte) (Document, error) {
 	if len(b) > MaxManifest {
 		return Document{}, fault.Errorf(fault.Invalid, "manifest of %d bytes: more than %d", len(b), MaxManifest)
 	}
-	if err := checkJSON(b); err != nil {
+	if err := documentSpelling.check(b); err != nil {
 		return Document{}, fault.Errorf(fault.Invalid, "parse manifest: %w", err)
 	}
 	var all struct {

@@ -6,27 +6,48 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 )
 
 // maxDepth bounds how deep JSON documents may be nested.
 const maxDepth = 32
 
-// names are the fields of manifests, indexes and descriptors. JSON decoders
-// differ in whether they take other spellings of them; we refuse those.
-var names = map[string]string{
-	"schemaversion": "schemaVersion", "mediatype": "mediaType", "artifacttype": "artifactType", "config": "config",
-	"layers": "layers", "fslayers": "fsLayers", "manifests": "manifests", "subject": "subject",
-	"annotations": "annotations", "digest": "digest", "size": "size", "urls": "urls", "data": "data",
-	"platform": "platform", "architecture": "architecture", "os": "os", "variant": "variant",
+// spelling says which fields of a document matter, in lower case and as they
+// are written, and below which fields the keys are free. JSON decoders differ in
+// whether they take other spellings; ours, like other Go programs', does.
+type spelling struct {
+	fields map[string]string
+	free   []string
 }
 
-// checkJSON refuses documents that two decoders could read differently: with a
-// field twice, with a known field in other letters, or with anything behind the
-// first value.
-func checkJSON(b []byte) error {
+var documentSpelling = spelling{
+	fields: spelled("schemaVersion", "mediaType", "artifactType", "config", "layers", "fsLayers", "manifests", "subject",
+		"annotations", "digest", "size", "urls", "data", "platform", "architecture", "os", "variant"),
+	free: []string{"annotations"},
+}
+
+var configSpelling = spelling{
+	fields: spelled("architecture", "os", "variant", "config", "rootfs", "diff_ids", "history"),
+	free:   []string{"config", "container_config"},
+}
+
+func spelled(names ...string) map[string]string {
+	m := make(map[string]string, len(names))
+	for _, name := range names {
+		m[strings.ToLower(name)] = name
+	}
+	return m
+}
+
+// CheckConfig refuses an image config that two decoders could read differently:
+// with a field twice, with a field that matters in other letters, with anything
+// behind the document, or nested beyond reason.
+func CheckConfig(b []byte) error { return configSpelling.check(b) }
+
+func (s spelling) check(b []byte) error {
 	dec := json.NewDecoder(bytes.NewReader(b))
-	if err := checkValue(dec, 0, names); err != nil {
+	if err := s.value(dec, 0); err != nil {
 		return err
 	}
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
@@ -35,7 +56,7 @@ func checkJSON(b []byte) error {
 	return nil
 }
 
-func checkValue(dec *json.Decoder, depth int, names map[string]string) error {
+func (s spelling) value(dec *json.Decoder, depth int) error {
 	token, err := dec.Token()
 	if err != nil {
 		return err
@@ -45,10 +66,10 @@ func checkValue(dec *json.Decoder, depth int, names map[string]string) error {
 	}
 	switch token {
 	case json.Delim('{'):
-		return checkObject(dec, depth, names)
+		return s.object(dec, depth)
 	case json.Delim('['):
 		for dec.More() {
-			if err := checkValue(dec, depth+1, names); err != nil {
+			if err := s.value(dec, depth+1); err != nil {
 				return err
 			}
 		}
@@ -57,7 +78,7 @@ func checkValue(dec *json.Decoder, depth int, names map[string]string) error {
 	return err
 }
 
-func checkObject(dec *json.Decoder, depth int, names map[string]string) error {
+func (s spelling) object(dec *json.Decoder, depth int) error {
 	seen := map[string]bool{}
 	for dec.More() {
 		token, err := dec.Token()
@@ -69,14 +90,14 @@ func checkObject(dec *json.Decoder, depth int, names map[string]string) error {
 			return fmt.Errorf("field %q twice", key)
 		}
 		seen[key] = true
-		if name, ok := names[strings.ToLower(key)]; ok && name != key {
+		if name, ok := s.fields[strings.ToLower(key)]; ok && name != key {
 			return fmt.Errorf("field %q instead of %q", key, name)
 		}
-		inner := names
-		if key == "annotations" { // keys of its own, chosen freely
-			inner = nil
+		inner := s
+		if slices.Contains(s.free, key) {
+			inner = spelling{}
 		}
-		if err := checkValue(dec, depth+1, inner); err != nil {
+		if err := inner.value(dec, depth+1); err != nil {
 			return err
 		}
 	}

@@ -197,4 +197,3 @@ func (doc Document) referrer(d v1.Descriptor) v1.Descriptor {
 	}
 	return d
 }
-
