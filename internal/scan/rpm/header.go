@@ -139,6 +139,15 @@ func first(b []byte) []byte {
 	return s
 }
 
+// mayMatter spares most files the making of their path.
+func mayMatter(name []byte) bool {
+	switch string(name) {
+	case "METADATA", "PKG-INFO", "package.json":
+		return true
+	}
+	return bytes.HasSuffix(name, []byte(".egg-info"))
+}
+
 // own notes the files of the package that matter: names[i] lies in the
 // directory dirs[dirIndexes[i]].
 func (p *pkg) own(names, dirs, dirIndexes []byte) {
