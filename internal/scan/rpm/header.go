@@ -155,7 +155,7 @@ func (p *pkg) own(names, dirs, dirIndexes []byte) {
 	for ; len(dirIndexes) >= 4 && len(names) > 0; dirIndexes = dirIndexes[4:] {
 		name := first(names)
 		names = names[min(len(name)+1, len(names)):]
-		if !scan.Ownable("/"+string(name)) && string(name) != "METADATA" {
+		if !mayMatter(name) {
 			continue
 		}
 		i := int(binary.BigEndian.Uint32(dirIndexes))
