@@ -17,6 +17,16 @@ const (
 	Crates Ecosystem = "crates.io"
 )
 
+// Overlays are not ecosystems: what is known about single CVEs, kept and asked
+// for in the same way, with the CVE as the package's name.
+const (
+	Exploited  Ecosystem = "kev"      // CISA's catalogue of known exploited vulnerabilities; Published is when it was listed
+	Severities Ecosystem = "severity" // CVSS vectors of CVE records
+)
+
+// Overlay reports whether e is an overlay and not an ecosystem.
+func (e Ecosystem) Overlay() bool { return e == Exploited || e == Severities }
+
 // Family returns the ecosystem without its release: "Debian" of "Debian:12".
 func (e Ecosystem) Family() string {
 	family, _, _ := strings.Cut(string(e), ":")
