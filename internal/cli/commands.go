@@ -6,5 +6,7 @@ import "github.com/spf13/cobra"
 // a person meets it.
 var commands = []func(*Env) *cobra.Command{
 	newSBOM,
+	newScan,
+	newAdvisories,
 	newVersion,
 }
