@@ -8,5 +8,6 @@ var commands = []func(*Env) *cobra.Command{
 	newSBOM,
 	newScan,
 	newAdvisories,
+	newCopy,
 	newVersion,
 }
