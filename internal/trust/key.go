@@ -4,11 +4,8 @@ import (
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
-	"crypto/elliptic"
 	"crypto/sha256"
-	"crypto/x509"
 	"encoding/hex"
-	"encoding/pem"
 	"maps"
 	"slices"
 
@@ -47,19 +44,13 @@ func NewKey(pub crypto.PublicKey) (*Key, error) {
 	}
 	switch p := pub.(type) {
 	case *ecdsa.PublicKey:
-		if p.Curve != elliptic.P256() {
-			return nil, fault.Errorf(fault.Invalid, "curve %s is not P-256", p.Curve.Params().Name)
-		}
-		der, err := x509.MarshalPKIXPublicKey(p)
+		text, err := key.MarshalPublic(p)
 		if err != nil {
-			return nil, fault.As(fault.Invalid, err)
+			return nil, err
 		}
-		k.Type, k.Scheme = typeECDSA, schemeECDSA
-		k.text = string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}))
+		k.Type, k.Scheme, k.text = typeECDSA, schemeECDSA, string(text)
 	case ed25519.PublicKey:
 		k.Type, k.Scheme, k.text = typeEd25519, schemeEd25519, hex.EncodeToString(p)
-	default:
-		return nil, fault.Errorf(fault.Invalid, "a key of type %T cannot sign metadata", pub)
 	}
 	k.ID, err = k.hash()
 	return k, err
@@ -107,15 +98,11 @@ func (k *Key) parse() error {
 }
 
 func parseP256(text string) (crypto.PublicKey, error) {
-	block, rest := pem.Decode([]byte(text))
-	if block == nil || block.Type != "PUBLIC KEY" || len(rest) > 0 {
-		return nil, fault.Errorf(fault.Invalid, "not one public key in PEM")
-	}
-	pub, err := x509.ParsePKIXPublicKey(block.Bytes)
+	pub, err := key.ParsePublic([]byte(text))
 	if err != nil {
-		return nil, fault.As(fault.Invalid, err)
+		return nil, err
 	}
-	if p, ok := pub.(*ecdsa.PublicKey); !ok || p.Curve != elliptic.P256() {
+	if _, ok := pub.(*ecdsa.PublicKey); !ok {
 		return nil, fault.Errorf(fault.Invalid, "not a key on P-256")
 	}
 	return pub, nil
