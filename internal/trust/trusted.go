@@ -187,7 +187,7 @@ func fetchPromised[T body](ctx context.Context, t *Trusted, role string, promise
 	}
 	file, err := t.fetch(ctx, fileName(role, version), limit)
 	if err != nil {
-		return nil, err
+		return nil, wrap(role, err)
 	}
 	if err := promised.check(file); err != nil {
 		return nil, wrap(role, err)
