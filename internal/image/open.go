@@ -60,7 +60,7 @@ func (o *Opener) find(ctx context.Context, n Name) (found, error) {
 	case Layout:
 		f, err = findInLayout(n)
 	case DockerArchive:
-		f, err = findInArchive(n.Path)
+		f, err = findInArchive(ctx, n.Path)
 	case Registry:
 		f, err = o.findInRegistry(ctx, n.Reference)
 	}

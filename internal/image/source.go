@@ -34,7 +34,8 @@ func (s *remote) Open(ctx context.Context, d v1.Descriptor) (io.ReadCloser, erro
 	return oci.VerifyReader(io.NopCloser(bytes.NewReader(b)), d), nil
 }
 
-// counted tells progress how much is read.
+// counted tells progress how much is read, and ends reading when the context
+// does, wherever the blobs lie.
 type counted struct {
 	Blobs
 	progress func(int)
@@ -43,19 +44,25 @@ type counted struct {
 // Open implements [Blobs].
 func (c counted) Open(ctx context.Context, d v1.Descriptor) (io.ReadCloser, error) {
 	r, err := c.Blobs.Open(ctx, d)
-	if err != nil || c.progress == nil {
-		return r, err
+	if err != nil {
+		return nil, err
 	}
-	return &countedReader{r, c.progress}, nil
+	return &countedReader{r, ctx, c.progress}, nil
 }
 
 type countedReader struct {
 	io.ReadCloser
+	ctx      context.Context //nolint:containedctx // of the one who opened it
 	progress func(int)
 }
 
 func (c *countedReader) Read(p []byte) (int, error) {
+	if err := c.ctx.Err(); err != nil {
+		return 0, err
+	}
 	n, err := c.ReadCloser.Read(p)
-	c.progress(n)
+	if c.progress != nil {
+		c.progress(n)
+	}
 	return n, err
 }

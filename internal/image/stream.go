@@ -38,7 +38,6 @@ type stream struct {
 	chunk, rest []byte
 	hash        hash.Hash // of the plain bytes
 	n           int64     // plain bytes taken
-	failed      bool      // the reader has met cause
 }
 
 // startStream reads blob, which it closes, in a new goroutine; stop must be
@@ -151,7 +150,6 @@ func (s *stream) next() error {
 	chunk, ok := <-s.full
 	switch {
 	case !ok && s.cause != nil:
-		s.failed = true
 		return s.cause
 	case !ok:
 		return io.EOF
@@ -237,12 +235,18 @@ func (b *blobReader) Read(p []byte) (int, error) {
 // content is what fn reads of an entry.
 type content struct {
 	tar *tar.Reader
-	on  bool // the entry is a regular file
+	on  bool  // the entry is a regular file
+	err error // why reading ended early
 }
 
 func (c *content) Read(p []byte) (int, error) {
 	if !c.on {
 		return 0, io.EOF
 	}
-	return c.tar.Read(p)
+	n, err := c.tar.Read(p)
+	if err != nil && !errors.Is(err, io.EOF) {
+		c.err = fault.As(fault.Invalid, err)
+		err = c.err
+	}
+	return n, err
 }

@@ -46,7 +46,7 @@ func (m *Image) Walk(ctx context.Context, i int, caps Caps, fn func(Entry, io.Re
 type walk struct {
 	caps    Caps
 	fn      func(Entry, io.Reader) error
-	fnErr   error // what fn returned
+	fnErr   error // what fn returned, if it was not about reading
 	logical int64 // bytes of all files, holes of sparse ones included
 	walked  Walked
 }
@@ -68,7 +68,7 @@ func (w *walk) run(ctx context.Context, m *Image, i int) error {
 	}
 	s := startStream(ctx, blob, compressed, w.caps)
 	err = w.entries(s)
-	if own := w.fnErr != nil && !s.failed; own {
+	if w.fnErr != nil {
 		cancel() // whoever stops early does not want to wait for the rest
 		_ = s.stop(false)
 	} else if cause := s.stop(err != nil); cause != nil {
@@ -129,11 +129,12 @@ func (w *walk) entry(h *tar.Header, r *content) error {
 		return err
 	}
 	r.on = e.Type == Regular
-	if err := w.fn(e, r); err != nil {
-		w.fnErr = err
-		return err
+	err = w.fn(e, r)
+	if r.err != nil {
+		return r.err
 	}
-	return nil
+	w.fnErr = err
+	return err
 }
 
 // globalHeader refuses PAX headers for all following entries that would rename

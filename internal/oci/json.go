@@ -45,6 +45,11 @@ func spelled(names ...string) map[string]string {
 // behind the document, or nested beyond reason.
 func CheckConfig(b []byte) error { return configSpelling.check(b) }
 
+// CheckFields does the same for a document in which the given fields matter.
+func CheckFields(b []byte, fields ...string) error {
+	return spelling{fields: spelled(fields...)}.check(b)
+}
+
 func (s spelling) check(b []byte) error {
 	dec := json.NewDecoder(bytes.NewReader(b))
 	if err := s.value(dec, 0); err != nil {

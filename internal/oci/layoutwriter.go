@@ -2,6 +2,7 @@ package oci
 
 import (
 	"bytes"
+	"context"
 	"crypto/rand"
 	"encoding/json"
 	"errors"
@@ -52,11 +53,16 @@ func WriteLayout(dir string) (*LayoutWriter, error) {
 	return w, nil
 }
 
-// Has reports whether the layout holds a blob of d's name and length. Its bytes
-// were checked when they were written and are checked again by every reader.
-func (w *LayoutWriter) Has(d v1.Descriptor) bool {
-	info, err := w.root.Lstat(blobPath(d.Digest))
-	return err == nil && info.Mode().IsRegular() && info.Size() == d.Size
+// Has reports whether the layout holds the blob that d names. It reads it, so
+// that a copy does not build on a blob that was damaged since.
+func (w *LayoutWriter) Has(ctx context.Context, d v1.Descriptor) bool {
+	r, err := (&Layout{w.at}).Open(ctx, d)
+	if err != nil {
+		return false
+	}
+	defer func() { _ = r.Close() }()
+	_, err = io.Copy(io.Discard, r)
+	return err == nil
 }
 
 // Put writes the blob that d names, checked against d, and closes r.
