@@ -5,6 +5,7 @@ import "github.com/spf13/cobra"
 // commands is the explicit list of what plimsoll can do, in the order in which
 // a person meets it.
 var commands = []func(*Env) *cobra.Command{
+	newKey,
 	newCopy,
 	newVersion,
 }
