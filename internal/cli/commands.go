@@ -6,6 +6,10 @@ import "github.com/spf13/cobra"
 // a person meets it.
 var commands = []func(*Env) *cobra.Command{
 	newKey,
+	newSBOM,
+	newCheck,
 	newCopy,
+	newPolicy,
+	newAudit,
 	newVersion,
 }
