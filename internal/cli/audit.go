@@ -112,7 +112,7 @@ func newAuditLog(env *Env) *cobra.Command {
 		Example: "  plimsoll audit log --since 2026-11-01 --outcome denied\n  plimsoll audit log --since 1200 -o json",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := env.knows("table", "json"); err != nil {
+			if err := env.knowsForm("table", "json"); err != nil {
 				return err
 			}
 			f, err := newFilter(since, outcome)
@@ -266,7 +266,7 @@ func newAuditVerify(env *Env) *cobra.Command {
 }
 
 func (env *Env) auditVerify(ctx context.Context, source auditSource, since string) (err error) {
-	if err := env.knows("table", "json"); err != nil {
+	if err := env.knowsForm("table", "json"); err != nil {
 		return err
 	}
 	var old []byte
