@@ -7,6 +7,8 @@ import "github.com/spf13/cobra"
 var commands = []func(*Env) *cobra.Command{
 	newKey,
 	newSBOM,
+	newScan,
+	newAdvisories,
 	newCheck,
 	newCopy,
 	newPolicy,
