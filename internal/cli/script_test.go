@@ -42,7 +42,7 @@ func TestScripts(t *testing.T) {
 			env.Setenv("HOME", env.WorkDir)
 			return nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"mklayout": mklayout},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"mklayout": mklayout, "digestof": digestof, "liar": liar, "exitcode": exitcode},
 	})
 }
 
