@@ -3,7 +3,6 @@ package app
 import (
 	"context"
 	"errors"
-	"path/filepath"
 	"sync"
 	"time"
 
@@ -13,9 +12,6 @@ import (
 	"plimsoll/internal/inventory"
 	"plimsoll/internal/match"
 	"plimsoll/internal/pack"
-	"plimsoll/internal/ref"
-	"plimsoll/internal/trust"
-	"plimsoll/internal/trust/ocistore"
 )
 
 // Gate is a gate over the policy file, the audit log, the registries and the
@@ -38,11 +34,11 @@ func (s Settings) Gate(ctx context.Context, progress func(n int), warn func(erro
 	if err != nil {
 		return nil, err
 	}
-	m := &packs{dir: filepath.Join(s.Data, "advisories")}
+	m := &packs{open: s.Advisories}
 	return &Gate{log: log, matcher: m, Gate: gate.New(gate.Config{
 		Policy:   document,
 		Images:   s.Images(progress),
-		Truster:  s.truster(),
+		Truster:  Truster{s.Trust(nil).Client}, // it verifies and opens no keys, so nobody is asked for a secret
 		Scanner:  s.Scanner(false, warn),
 		Matcher:  m,
 		Recorder: log,
@@ -55,29 +51,10 @@ func (g *Gate) Close(ctx context.Context) error {
 	return errors.Join(g.log.Close(context.WithoutCancel(ctx)), g.matcher.Close())
 }
 
-// truster returns the trust client in the form that the gate asks for.
-func (s Settings) truster() gate.Truster {
-	return truster{trust.NewClient(trust.ClientConfig{
-		Source: ocistore.New(ocistore.Config{Registry: s.Registry()}),
-		State:  filepath.Join(s.Data, "trust"),
-	})}
-}
-
-type truster struct{ client *trust.Client }
-
-// Statement says what the trust collection of gun says about r.
-func (t truster) Statement(ctx context.Context, gun ref.GUN, pins gate.Pins, r ref.Reference) (*gate.Statement, error) {
-	s, err := t.client.Statement(ctx, gun, trust.Pins(pins), r)
-	if err != nil {
-		return nil, err
-	}
-	return (*gate.Statement)(s), nil
-}
-
 // packs matches against the packs in a folder, which are opened at first use: a
 // policy that asks for no advisories does not pay for them.
 type packs struct {
-	dir   string
+	open  func() (*pack.Store, error)
 	once  sync.Once
 	store *pack.Store
 	err   error
@@ -85,7 +62,7 @@ type packs struct {
 
 // Match says what is wrong with the components of an inventory.
 func (p *packs) Match(ctx context.Context, inv *inventory.Inventory) ([]finding.Finding, time.Time, error) {
-	p.once.Do(func() { p.store, p.err = pack.Open(p.dir) })
+	p.once.Do(func() { p.store, p.err = p.open() })
 	if p.err != nil {
 		return nil, time.Time{}, p.err
 	}

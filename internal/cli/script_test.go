@@ -45,7 +45,7 @@ func TestScripts(t *testing.T) {
 			env.Setenv("ADVISORIES", advisories)
 			return err
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"mklayout": mklayout},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"mklayout": mklayout, "digestof": digestof, "liar": liar, "exitcode": exitcode},
 	})
 }
 
