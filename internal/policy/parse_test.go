@@ -116,7 +116,10 @@ func TestMistakes(t *testing.T) {
 		{"capability", head + team + "      capabilities: {add: [FLY]}\n", `teams.t.profile.capabilities.add: "FLY" is no capability`},
 		{"mount", head + team + "      mounts: ['/**']\n", "teams.t.profile.mounts:"},
 		{"setuid", head + team + "      setuidFiles: maybe\n", "teams.t.profile.setuidFiles: want deny or allow"},
-		{"total storage", head + team + "    total: {storage: 1GiB}\n", "teams.t.total.storage: this version cannot bound"},
+		{"total storage", head + team + "    total: {storage: 1GiB}\n", "teams.t.total.storage: needs profile.storage"},
+		{"total too small", head + team + "    total: {memory: 32MiB}\n", "teams.t.total.memory: is less than what one container gets"},
+		{"negative total", head + team + "    total: {cpus: -1}\n", "teams.t.total.cpus: is less"},
+		{"dot in a team's name", head + strings.Replace(team, "  t:", "  a.b:", 1), "cannot contain a dot"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
