@@ -42,7 +42,14 @@ func TestScripts(t *testing.T) {
 			env.Setenv("HOME", env.WorkDir)
 			return nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"mklayout": mklayout, "digestof": digestof, "liar": liar, "exitcode": exitcode},
+		Condition: condition,
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"digestof": digestof,
+			"exitcode": exitcode,
+			"liar":     liar,
+			"mklayout": mklayout,
+			"softhsm":  softhsm,
+		},
 	})
 }
 

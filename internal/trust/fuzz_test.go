@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"testing"
 
+	"github.com/secure-systems-lab/go-securesystemslib/cjson"
+
 	"plimsoll/internal/fault"
 )
 
@@ -40,6 +42,26 @@ func again[T body](t *testing.T, b []byte, decode func(*object) T) {
 	if !bytes.Equal(signed, m.signed) {
 		t.Errorf("written differently:\n%s\n%s", m.signed, signed)
 	}
+}
+
+// FuzzCanonical compares our canonical form with another implementation's.
+func FuzzCanonical(f *testing.F) {
+	seeds(f)
+	f.Add([]byte(`{"b":["\u0000\\\"\u2028<>&",-1,true,null],"a":{}}`))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		v, err := parseJSON(b)
+		if err != nil {
+			return
+		}
+		got, err := canonical(v)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want, err := cjson.EncodeCanonical(v)
+		if err != nil || !bytes.Equal(got, want) {
+			t.Errorf("%q; the other says %q, %v", got, want, err)
+		}
+	})
 }
 
 func FuzzRoot(f *testing.F) {

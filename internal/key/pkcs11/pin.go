@@ -57,6 +57,10 @@ func (s *session) ready(ctx context.Context) error {
 	if err := s.refresh(ctx); err != nil {
 		return explain(err, "log in", s.token)
 	}
+	return s.openable()
+}
+
+func (s *session) openable() error {
 	switch {
 	case !s.token.has(pkcs11.CKF_USER_PIN_INITIALIZED):
 		err := fault.Errorf(fault.Unavailable, "%s has no user PIN yet", s.token)
