@@ -67,6 +67,7 @@ type Pins struct {
 type Statement struct {
 	GUN         ref.GUN
 	Roles       map[string]ref.Digest // role → digest that it names
+	Signers     map[string][]string   // role → fingerprints of the keys that signed it
 	Expires     time.Time             // the soonest expiry of the metadata used
 	RootKeys    []string              // fingerprints of the root's keys
 	RootVersion int64

@@ -111,7 +111,7 @@ func (w truster) Statement(_ context.Context, gun ref.GUN, pins gate.Pins, r ref
 	if w.trustErr != nil {
 		return nil, w.trustErr
 	}
-	return &gate.Statement{GUN: w.gun, Roles: w.roles, Expires: noon.Add(time.Hour)}, nil
+	return &gate.Statement{GUN: w.gun, Roles: w.roles, Signers: map[string][]string{"releases": {"sha256:01"}}, Expires: noon.Add(time.Hour)}, nil
 }
 
 func (w scanner) Scan(context.Context, *image.Image) (*inventory.Inventory, error) {

@@ -2,14 +2,12 @@ package gate
 
 import (
 	"context"
-	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"plimsoll/internal/fault"
 	"plimsoll/internal/image"
 	"plimsoll/internal/policy"
-	"plimsoll/internal/ref"
 )
 
 // gather finds out about m what environment demands to know, and no more. What
@@ -21,7 +19,7 @@ func (g *Gate) gather(ctx context.Context, environment string, m *image.Image, f
 	var both errgroup.Group
 	if needs.Signatures && publisher != nil {
 		both.Go(func() error {
-			f.Roles, f.Expires, f.SignedErr = g.signatures(ctx, m, f, publisher)
+			f.SignedErr = g.signatures(ctx, m, f, publisher)
 			return nil
 		})
 	}
@@ -36,15 +34,16 @@ func (g *Gate) gather(ctx context.Context, environment string, m *image.Image, f
 
 // signatures asks the trust collection. An answer about another repository, or
 // none at all, is no evidence.
-func (g *Gate) signatures(ctx context.Context, m *image.Image, f *policy.Facts, p *policy.Publisher) (map[string]ref.Digest, time.Time, error) {
+func (g *Gate) signatures(ctx context.Context, m *image.Image, f *policy.Facts, p *policy.Publisher) error {
 	s, err := g.config.Truster.Statement(ctx, f.GUN, pins(p), m.Reference)
 	if err != nil {
-		return nil, time.Time{}, err
+		return err
 	}
 	if s == nil || s.GUN != f.GUN {
-		return nil, time.Time{}, fault.Errorf(fault.Untrusted, "the trust data is not about %q", f.GUN)
+		return fault.Errorf(fault.Untrusted, "the trust data is not about %q", f.GUN)
 	}
-	return s.Roles, s.Expires, nil
+	f.Roles, f.Signers, f.Expires = s.Roles, s.Signers, s.Expires
+	return nil
 }
 
 // contents scans the image and, if advisories are asked for, matches what was

@@ -20,6 +20,7 @@ type Facts struct {
 	Platform  string
 
 	Roles     map[string]ref.Digest // role → digest that it names
+	Signers   map[string][]string   // role → fingerprints of the keys that signed it
 	Expires   time.Time             // of the soonest metadata behind Roles
 	SignedErr error
 

@@ -58,7 +58,8 @@ func facts() *policy.Facts {
 	return &policy.Facts{
 		Name: "registry.example.com/payments/api:1", GUN: "registry.example.com/payments/api", Publisher: "payments",
 		Digest: digestA, Platform: "linux/amd64",
-		Roles: map[string]ref.Digest{"releases": digestA, "security": digestA}, Expires: now.Add(time.Hour),
+		Roles:   map[string]ref.Digest{"releases": digestA, "security": digestA},
+		Signers: map[string][]string{"releases": {"sha256:01"}, "security": {"sha256:02"}}, Expires: now.Add(time.Hour),
 		Inventory: &inventory.Inventory{Components: []inventory.Component{zlib}, Layers: make([]inventory.Layer, 1), Distro: inventory.Distro{ID: "debian", VersionID: "12"}},
 		AsOf:      now.Add(-time.Hour),
 	}
@@ -100,6 +101,9 @@ func TestJudge(t *testing.T) {
 		{"all well", nil, "signed", verdict.Allowed, "", "2 of the roles"},
 		{"all well", nil, "scanned", verdict.Allowed, "", "1 components"},
 		{"no findings", nil, "known-exploited", verdict.NotApplicable, "", "no finding"},
+		{"one key for two roles", func(f *policy.Facts) { f.Signers["security"] = f.Signers["releases"] }, "signed", verdict.Denied, verdict.Evidence, "1 of the roles"},
+		{"two roles that share one of their keys", func(f *policy.Facts) { f.Signers["releases"] = []string{"sha256:01", "sha256:02"} }, "signed", verdict.Allowed, "", "2 of the roles"},
+		{"a role that nobody is known to have signed", func(f *policy.Facts) { f.Signers = nil }, "signed", verdict.Denied, verdict.Evidence, "0 of the roles"},
 		{"one role missing", func(f *policy.Facts) { delete(f.Roles, "security") }, "signed", verdict.Denied, verdict.Evidence, "1 of the roles"},
 		{"another digest", func(f *policy.Facts) { f.Digest = digestB }, "signed", verdict.Denied, verdict.Evidence, "not what was signed"},
 		{"a role that is not asked for", func(f *policy.Facts) { f.Roles = map[string]ref.Digest{"other": digestA, "releases": digestA} }, "signed", verdict.Denied, verdict.Evidence, "1 of"},

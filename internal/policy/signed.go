@@ -22,19 +22,24 @@ func (s *Signed) judge(now time.Time, f *Facts) verdict.Reason {
 	case !now.Before(f.Expires):
 		return deny(ruleSigned, verdict.Evidence, "the signatures expired on %s", f.Expires.UTC().Format(time.RFC3339))
 	}
-	agree, differ := 0, 0
+	var agreed [][]string // the signers of each role that names the digest
 	var lines []string
+	differ := 0
 	for _, role := range s.Roles {
 		switch d := f.Roles[role]; d {
 		case "":
 			lines = append(lines, fmt.Sprintf("%s does not name this image", role))
 		case f.Digest:
-			agree++
+			agreed = append(agreed, f.Signers[role])
 			lines = append(lines, fmt.Sprintf("%s names %s", role, d))
 		default:
 			differ++
 			lines = append(lines, fmt.Sprintf("%s names another digest: %s", role, d))
 		}
+	}
+	agree := distinct(agreed)
+	if agree < len(agreed) {
+		lines = append(lines, "one key may stand for one role only: a key that signed for several counts once")
 	}
 	r := allow(ruleSigned, "signed by %d of the roles %s, %d demanded", agree, strings.Join(s.Roles, ", "), s.Threshold)
 	if agree < s.Threshold || s.Threshold < 1 {
@@ -45,4 +50,33 @@ func (s *Signed) judge(now time.Time, f *Facts) verdict.Reason {
 	}
 	r.Evidence = lines
 	return r
+}
+
+// distinct returns how many of the roles can be counted if each must have a
+// signer of its own: thresholds count distinct public keys, so one key that two
+// roles were given is one voice (the largest matching of roles and keys, by
+// augmenting paths).
+func distinct(signers [][]string) int {
+	holds := map[string]int{} // key → role that it stands for
+	var place func(role int, tried map[string]bool) bool
+	place = func(role int, tried map[string]bool) bool {
+		for _, k := range signers[role] {
+			if tried[k] {
+				continue
+			}
+			tried[k] = true
+			if other, taken := holds[k]; !taken || place(other, tried) {
+				holds[k] = role
+				return true
+			}
+		}
+		return false
+	}
+	n := 0
+	for role := range signers {
+		if place(role, map[string]bool{}) {
+			n++
+		}
+	}
+	return n
 }

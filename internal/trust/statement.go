@@ -16,6 +16,7 @@ import (
 type Statement struct {
 	GUN         ref.GUN
 	Roles       map[string]ref.Digest // role → digest that it names
+	Signers     map[string][]string   // role → fingerprints of the keys that signed it, sorted
 	Expires     time.Time             // the soonest expiry of the metadata used
 	RootKeys    []string              // fingerprints of the root's keys
 	RootVersion int64
@@ -30,7 +31,7 @@ func (t *Trusted) Statement(ctx context.Context, r ref.Reference) (*Statement, e
 	if err != nil {
 		return nil, err
 	}
-	s := &Statement{GUN: t.gun, Roles: map[string]ref.Digest{}, Expires: t.soonest(roles), RootVersion: t.root.Signed.Version}
+	s := &Statement{GUN: t.gun, Roles: map[string]ref.Digest{}, Signers: map[string][]string{}, Expires: t.soonest(roles), RootVersion: t.root.Signed.Version}
 	for _, k := range t.root.Signed.Roles[RoleRoot].of(t.root.Signed.Keys) {
 		s.RootKeys = append(s.RootKeys, k.Fingerprint)
 	}
@@ -42,6 +43,7 @@ func (t *Trusted) Statement(ctx context.Context, r ref.Reference) (*Statement, e
 		}
 		if d != "" {
 			s.Roles[role] = d
+			s.Signers[role] = slices.Sorted(maps.Keys(m.signers(m.keys, m.need)))
 		}
 	}
 	if len(s.Roles) == 0 {
@@ -90,7 +92,7 @@ func named(m *targets, r ref.Reference) (ref.Digest, error) {
 }
 
 // soonest returns the earliest expiry of what a statement rests on.
-func (t *Trusted) soonest(roles map[string]*metadata[*targets]) time.Time {
+func (t *Trusted) soonest(roles map[string]speaker) time.Time {
 	at := t.root.Signed.Expires
 	rest := []time.Time{t.timestamp.Signed.Expires, t.snapshot.Signed.Expires}
 	for m := range maps.Values(roles) {
