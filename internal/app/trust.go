@@ -39,6 +39,24 @@ func (s Settings) Trust(p key.Prompter) *Trust {
 	}
 }
 
+// Known returns the GUN that r's trust data is about and the root keys that its
+// publisher is known by: those of the policy's publisher, where there is a
+// policy and it knows one, and otherwise those pinned on this machine.
+func (s Settings) Known(r ref.Reference) (ref.GUN, trust.Pins, error) {
+	document, err := ReadPolicy(s.Policy)
+	switch {
+	case fault.Is(err, fault.NotFound):
+	case err != nil:
+		return "", trust.Pins{}, err
+	default:
+		if _, p, gun := document.Publisher(r); p != nil {
+			return gun, trust.Pins{Threshold: p.RootKeys.Threshold, Keys: p.RootKeys.Keys}, nil
+		}
+	}
+	pins, err := trust.NewPinFile(filepath.Join(s.Data, "trust")).Pins(r.GUN())
+	return r.GUN(), pins, err
+}
+
 // Truster is the client as the gate asks it.
 type Truster struct{ Client *trust.Client }
 

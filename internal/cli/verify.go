@@ -10,7 +10,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"plimsoll/internal/app"
 	"plimsoll/internal/fault"
 	"plimsoll/internal/ref"
 	"plimsoll/internal/trust"
@@ -65,8 +64,11 @@ from the root keys that are pinned for the repository.`,
 }
 
 func (env *Env) verify(ctx context.Context, r ref.Reference, roles []string) (*verified, error) {
-	services := env.Settings.Trust(env)
-	v, err := evidence(ctx, services, r)
+	gun, pins, err := env.Settings.Known(r)
+	if err != nil {
+		return nil, err
+	}
+	v, err := evidence(ctx, env.Settings.Trust(env).Client, gun, pins, r)
 	if fault.Is(err, fault.NotFound) {
 		return nil, fault.As(fault.Untrusted, err) // evidence was looked for and is missing
 	} else if err != nil {
@@ -93,13 +95,9 @@ func (env *Env) verify(ctx context.Context, r ref.Reference, roles []string) (*v
 	return v, nil
 }
 
-// evidence returns what the repository's trust data says about r.
-func evidence(ctx context.Context, t *app.Trust, r ref.Reference) (v *verified, err error) {
-	pins, err := t.Pins.Pins(r.GUN())
-	if err != nil {
-		return nil, err
-	}
-	trusted, err := t.Client.Refresh(ctx, r.GUN(), pins)
+// evidence returns what the trust data of gun says about r.
+func evidence(ctx context.Context, c *trust.Client, gun ref.GUN, pins trust.Pins, r ref.Reference) (v *verified, err error) {
+	trusted, err := c.Refresh(ctx, gun, pins)
 	if err != nil {
 		return nil, err
 	}
