@@ -149,6 +149,7 @@ func TestCancelEndsTheContainer(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	go func() {
 		<-h.running
+		time.Sleep(200 * time.Millisecond) // until it ignores SIGTERM
 		cancel()
 	}()
 	code, err := r.Run(ctx, request("deaf"), []string{h.layer}, seal.Streams{}, nil)
