@@ -5,6 +5,11 @@ import "github.com/spf13/cobra"
 // commands is the explicit list of what plimsoll can do, in the order in which
 // a person meets it.
 var commands = []func(*Env) *cobra.Command{
+	newKey,
+	newSBOM,
+	newCheck,
 	newCopy,
+	newPolicy,
+	newAudit,
 	newVersion,
 }

@@ -11,16 +11,18 @@ import (
 	"plimsoll/internal/verdict"
 )
 
-// The names of reasons that are not those of a rule.
+// The names of reasons that are not those of a rule. The two exported ones are
+// given by whoever gathers the facts: the image could not be opened, the
+// decision could not be recorded.
 const (
+	ReasonImage     = "image"
+	ReasonRecorded  = "recorded"
 	ruleEnvironment = "environment"
 	ruleTeam        = "team"
-	ruleImage       = "image"
 	ruleLocal       = "local"
 	ruleSigned      = "signed"
 	ruleHardware    = "hardware"
 	ruleScanned     = "scanned"
-	ruleRecorded    = "recorded"
 )
 
 // futureLimit is how far advisories may seem to come from the future before

@@ -102,18 +102,21 @@ func components(info *debug.BuildInfo) []inventory.Component {
 	return out
 }
 
+// develop is the version of what was built from a folder.
+const develop = "(devel)"
+
 // component returns the module that was built in: the replacement, if there is
 // one that has a version. A replacement by a folder has none, and is believed
 // to be what it replaces.
 func component(kind inventory.Kind, m *debug.Module) inventory.Component {
-	if r := m.Replace; r != nil && r.Version != "" {
+	if r := m.Replace; r != nil && r.Version != "" && r.Version != develop {
 		m = r
 	}
 	c := inventory.Component{Kind: kind, Type: inventory.Golang, Name: m.Path, Version: m.Version}
 	if dir, base := path.Split(m.Path); dir != "" && base != "" {
 		c.Namespace, c.Name = strings.TrimSuffix(dir, "/"), base
 	}
-	if c.Version == "(devel)" {
+	if c.Version == develop {
 		c.Version = ""
 	}
 	return c

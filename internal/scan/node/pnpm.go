@@ -41,15 +41,15 @@ func entry(line string) []inventory.Component {
 	}
 	key = strings.Trim(key, `'"`)
 	key, _, _ = strings.Cut(key, "(")
-	old := strings.HasPrefix(key, "/")
 	key = strings.TrimPrefix(key, "/")
-	if name, version := at(key); version != "" {
-		return released(name, version)
+	scope := 0 // bytes of "@scope/"
+	if strings.HasPrefix(key, "@") {
+		scope = strings.IndexByte(key, '/') + 1
 	}
-	if !old {
+	i := strings.IndexAny(key[scope:], "/@")
+	if i < 0 {
 		return nil
 	}
-	name, version := up(key)
-	version, _, _ = strings.Cut(version, "_")
-	return released(name, version)
+	version, _, _ := strings.Cut(key[scope+i+1:], "_")
+	return released(key[:scope+i], version)
 }
