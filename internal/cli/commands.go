@@ -11,5 +11,7 @@ var commands = []func(*Env) *cobra.Command{
 	newCopy,
 	newPolicy,
 	newAudit,
+	newRun,
+	newStage,
 	newVersion,
 }
