@@ -46,7 +46,8 @@ type Matcher struct{ advisories Advisories }
 func New(a Advisories) *Matcher { return &Matcher{advisories: a} }
 
 // Match returns the findings, worst first, and the date of the oldest pack that
-// was asked; the zero time if none was. If packs are missing for a part of the
+// was asked, the zero time if none was. The overlay of severities does not count,
+// that of exploited ones counts if there are findings. If packs are missing for a part of the
 // inventory, the findings are those of the rest and the error, of kind
 // Untrusted, names the ecosystems. With any other error there are no findings.
 func (m *Matcher) Match(ctx context.Context, inv *inventory.Inventory) ([]finding.Finding, time.Time, error) {
@@ -136,13 +137,18 @@ func (r *run) ask(e advisory.Ecosystem, name string) ([]*advisory.Record, error)
 	}
 	records, err := r.advisories.Affecting(r.ctx, e, name)
 	if fault.Is(err, fault.NotFound) {
-		r.uncovered[e]++
+		if e != advisory.Severities {
+			r.uncovered[e]++
+		}
 		return nil, nil
 	}
 	if err != nil {
 		return nil, err
 	}
 	r.known[key] = records
+	if e == advisory.Severities { // an old one leaves severities unknown, which shows
+		return records, nil
+	}
 	asOf, err := r.advisories.AsOf(e)
 	if err != nil {
 		return nil, err
