@@ -224,3 +224,23 @@ func TestRefusals(t *testing.T) {
 		t.Errorf("without runc: %v, hint %q", err, fault.HintOf(err))
 	}
 }
+
+func BenchmarkSealedRun(b *testing.B) {
+	h := newHost(b)
+	req := request("exit", "0")
+	var prepared time.Duration
+	for b.Loop() {
+		if r, err := h.run(b, req); err != nil || r.code != 0 {
+			b.Fatal(r, err)
+		}
+		prepared += (<-h.running).Prepared
+	}
+	b.ReportMetric(float64(prepared.Microseconds())/1000/float64(b.N), "ms-before-runc/op")
+}
+
+func BenchmarkPlainRunc(b *testing.B) {
+	h := newHost(b)
+	for b.Loop() {
+		plainRunc(b, h, "", "exit", "0")
+	}
+}
