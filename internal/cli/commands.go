@@ -16,5 +16,7 @@ var commands = []func(*Env) *cobra.Command{
 	newCopy,
 	newPolicy,
 	newAudit,
+	newRun,
+	newStage,
 	newVersion,
 }
