@@ -321,6 +321,36 @@ func TestWhiteoutsSpeakOfLayersBelow(t *testing.T) {
 	}
 }
 
+// layers are the layers of an image, bottom first.
+type layers []*layer
+
+func (l layers) Walk(ctx context.Context, i int, caps image.Caps, fn func(image.Entry, io.Reader) error) (image.Walked, error) {
+	return l[i].Walk(ctx, i, caps, fn)
+}
+
+// TestOpaqueRootHidesAllBelow holds an image whose upper layer hides the root of
+// the lower: who reads the layers sees a clean image, and overlayfs, which does
+// not look at the root's mark, would run the other.
+func TestOpaqueRootHidesAllBelow(t *testing.T) {
+	needRoot(t)
+	file := func(p string) image.Entry { return image.Entry{Path: p, Type: image.Regular, Mode: 0o644} }
+	all := layers{
+		{entries: []image.Entry{file("vulnerable")}},
+		{entries: []image.Entry{file("clean"), {Path: ".", Type: image.Opaque}}},
+		{entries: []image.Entry{{Path: "dir", Type: image.Opaque}}},
+	}
+	s, err := rootfs.NewStore(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, when := range []string{"unpacked", "found"} {
+		got, err := s.Unpack(t.Context(), all, []ref.Digest{all[0].id(), all[1].id(), all[2].id()})
+		if err != nil || len(got) != 2 || got[0].DiffID != all[1].id() || got[1].DiffID != all[2].id() {
+			t.Errorf("%s: %+v, %v", when, got, err)
+		}
+	}
+}
+
 func TestLayersAreUnpackedOnce(t *testing.T) {
 	needRoot(t)
 	dir := t.TempDir()

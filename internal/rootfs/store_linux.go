@@ -30,6 +30,7 @@ type Layer struct {
 	Size    int64      `json:"size"`              // bytes of the plain tar
 	Entries int        `json:"entries"`           // of the tar
 	Skipped []string   `json:"skipped,omitempty"` // device nodes that were not made
+	Hides   bool       `json:"hides,omitempty"`   // all layers below: its root is opaque
 	Folder  string     `json:"-"`                 // absolute path of the tree
 	Fresh   bool       `json:"-"`                 // unpacked by this call
 }
@@ -62,7 +63,8 @@ const (
 
 // Unpack returns the layers of an image whose config claims diffIDs, bottom
 // first, and unpacks those that are not there yet. Of a layer that occurs twice
-// only the upper occurrence is returned: it hides the lower one wholly.
+// only the upper occurrence is returned: it hides the lower one wholly. So does
+// a layer whose root is opaque hide all below.
 //
 // A layer whose bytes are not what its diff ID names is Untrusted, one that
 // cannot be unpacked faithfully is Invalid; neither leaves anything behind.
@@ -82,6 +84,9 @@ func (s *Store) Unpack(ctx context.Context, w Walker, diffIDs []ref.Digest) ([]L
 		l, err := s.layer(ctx, w, i, d)
 		if err != nil {
 			return nil, fmt.Errorf("layer %d (%s): %w", i, d, err)
+		}
+		if l.Hides {
+			layers = nil
 		}
 		layers = append(layers, l)
 	}
@@ -146,7 +151,7 @@ func fill(ctx context.Context, w Walker, i int, id ref.Digest, tmp string) (l La
 	if err := u.finish(); err != nil {
 		return l, err
 	}
-	l = Layer{DiffID: id, Size: walked.Size, Entries: walked.Count, Skipped: u.skipped}
+	l = Layer{DiffID: id, Size: walked.Size, Entries: walked.Count, Skipped: u.skipped, Hides: u.hides}
 	b, err := json.Marshal(l)
 	if err != nil {
 		return l, err

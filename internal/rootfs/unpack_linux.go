@@ -21,6 +21,7 @@ type unpacker struct {
 	in      string                      // path of parent
 	folders map[string][2]unix.Timespec // times that finish must still set, by path
 	skipped []string
+	hides   bool // the layer hides all layers below
 }
 
 const (
@@ -197,7 +198,13 @@ func (u *unpacker) whiteout(name string) error {
 	return err
 }
 
+// opaque hides what lies below the folder name. Overlayfs looks at the mark of
+// every folder but the root, so for that the layers below are not stacked at all.
 func (u *unpacker) opaque(name string) error {
+	if u.in == "." && name == "." {
+		u.hides = true
+		return nil
+	}
 	if err := u.mkdir(name, 0o755); err != nil {
 		return err
 	}
