@@ -156,6 +156,9 @@ func (r *Runner) collect(ctx context.Context) error {
 	for _, entry := range homes {
 		home := filepath.Join(r.containers(), entry.Name())
 		lock, err := durable.TryAcquire(filepath.Join(home, lockFile))
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // its Runner removed it just now
+		}
 		if err != nil {
 			return fmt.Errorf("look after container %q: %w", entry.Name(), err)
 		}
@@ -188,5 +191,5 @@ func (r *Runner) end(ctx context.Context, c *container) (err error) {
 	if err := r.config.IDs.Free(ctx, c.id); err != nil {
 		return err
 	}
-	return os.RemoveAll(c.home)
+	return removeTree(c.home, lockFile)
 }

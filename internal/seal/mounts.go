@@ -6,6 +6,10 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 )
 
+// maxTerminals is how many pseudoterminals a container may open: the kernel
+// counts those of all containers against one limit (kernel.pty.max, 4096).
+const maxTerminals = 256
+
 // kernelMounts are what every program expects (OCI runtime-spec,
 // config-linux.md, "Default Filesystems").
 func kernelMounts() []specs.Mount {
@@ -15,7 +19,7 @@ func kernelMounts() []specs.Mount {
 	return []specs.Mount{
 		mount("/proc", "proc", "nosuid", "noexec", "nodev"),
 		mount("/dev", "tmpfs", "nosuid", "noexec", "strictatime", "mode=755", "size=65536k"),
-		mount("/dev/pts", "devpts", "nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"),
+		mount("/dev/pts", "devpts", "nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5", "max="+strconv.Itoa(maxTerminals)),
 		mount("/dev/shm", "tmpfs", "nosuid", "noexec", "nodev", "mode=1777", "size=65536k"),
 		mount("/dev/mqueue", "mqueue", "nosuid", "noexec", "nodev"),
 		mount("/sys", "sysfs", "nosuid", "noexec", "nodev", "ro"),

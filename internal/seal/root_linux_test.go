@@ -117,7 +117,10 @@ func (h *host) runner(t testing.TB) *seal.Runner {
 			h.mu.Lock()
 			h.started = append(h.started, s)
 			h.mu.Unlock()
-			h.running <- s
+			select {
+			case h.running <- s:
+			default: // nobody waits for so many
+			}
 		},
 	})
 	if err != nil {

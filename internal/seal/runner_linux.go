@@ -150,7 +150,7 @@ func (r *Runner) Run(ctx context.Context, req Request, layers []string, streams 
 		code, err = r.attend(ctx, p, backend, prepared.Sub(start), signals)
 	}
 	if err == nil {
-		connected.wait.Wait() // everything that wrote died with the first process
+		connected.drain()
 	}
 	return code, err
 }

@@ -69,6 +69,7 @@ func stage(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	unix.Umask(0o022) // the container reads files that are made here
 	if err := privateMounts(); err != nil {
 		return err
 	}

@@ -26,7 +26,7 @@ var byCapability = map[string][]string{
 
 // What programs need, by what it is for (syscalls(2)).
 var (
-	memory = strings.Fields(`brk cachestat get_mempolicy madvise map_shadow_stack membarrier memfd_create memfd_secret mincore mlock mlock2 mlockall
+	memory = strings.Fields(`brk get_mempolicy madvise map_shadow_stack membarrier memfd_create memfd_secret mincore mlock mlock2 mlockall
 		mmap mmap2 mprotect mremap mseal msync munlock munlockall munmap pkey_alloc pkey_free pkey_mprotect process_madvise
 		process_mrelease remap_file_pages rseq set_mempolicy set_mempolicy_home_node`)
 
@@ -63,8 +63,10 @@ var (
 
 	polling = strings.Fields(`epoll_create epoll_create1 epoll_ctl epoll_ctl_old epoll_pwait epoll_pwait2 epoll_wait
 		epoll_wait_old eventfd eventfd2 futex futex_time64 futex_waitv futex_wait futex_wake futex_requeue poll ppoll
-		ppoll_time64 pselect6 pselect6_time64 select _newselect io_cancel io_destroy io_getevents io_pgetevents
-		io_pgetevents_time64 io_setup io_submit`)
+		ppoll_time64 pselect6 pselect6_time64 select _newselect`)
+
+	// asynchronous calls take from fs.aio-max-nr, of which a host has one for all.
+	asynchronous = strings.Fields(`io_cancel io_destroy io_getevents io_pgetevents io_pgetevents_time64 io_setup io_submit`)
 
 	sockets = strings.Fields(`accept accept4 bind connect getpeername getsockname getsockopt setsockopt listen recv recvfrom
 		recvmmsg recvmmsg_time64 recvmsg send sendmmsg sendmsg sendto shutdown`)

@@ -3,7 +3,8 @@
 //
 // The filter is a list of what is allowed; everything else fails with EPERM.
 // Not on the list, so that no profile can bring it back: io_uring (its
-// operations pass no filter), bpf, keyrings (they are not namespaced by
+// operations pass no filter), io_setup (all containers take from one limit of the
+// host; databases fall back to threads), bpf, keyrings (they are not namespaced by
 // container), mounts and new namespaces, tracing, kernel modules, clocks, file
 // handles, and calls of other architectures' numbering such as x32.
 package seccomp
@@ -56,6 +57,7 @@ func Profile(o Options) (*specs.LinuxSeccomp, error) {
 	}
 	slices.Sort(names)
 	p.Syscalls = append(p.Syscalls, allow(slices.Compact(names)))
+	p.Syscalls = append(p.Syscalls, missing(asynchronous...))
 	p.Syscalls = append(p.Syscalls, clone()...)
 	p.Syscalls = append(p.Syscalls, families(o.Capabilities)...)
 	p.Syscalls = append(p.Syscalls, personalities()...)

@@ -120,6 +120,8 @@ func closing(fd int, err error) error {
 	return unix.Close(fd)
 }
 
+func addressOf[T any](p *T) uintptr { return uintptr(unsafe.Pointer(p)) }
+
 func call(nr, a, b uintptr) error {
 	if _, _, errno := unix.Syscall(nr, a, b, 0); errno != 0 {
 		return errno
