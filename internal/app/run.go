@@ -25,8 +25,8 @@ type Containers struct {
 // Containers returns what runs containers on this host, or why it cannot: see
 // [seal.NewRunner]. stage is the command line, name first, with which this
 // program calls [seal.Stage]; started, if not nil, is told of each container
-// that runs.
-func (s Settings) Containers(stage []string, started func(seal.Started)) (*Containers, error) {
+// that runs, and warn of what does not keep it from running.
+func (s Settings) Containers(stage []string, started func(seal.Started), warn func(error)) (*Containers, error) {
 	data, err := filepath.Abs(s.Data)
 	if err == nil {
 		err = os.MkdirAll(data, 0o700)
@@ -39,6 +39,7 @@ func (s Settings) Containers(stage []string, started func(seal.Started)) (*Conta
 		IDs:     store.NewRanges(store.RangesConfig{File: filepath.Join(data, "ids.json")}),
 		Stage:   stage,
 		Started: started,
+		Warn:    warn,
 	})
 	if err != nil {
 		return nil, err

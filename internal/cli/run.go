@@ -138,7 +138,7 @@ func (r *run) run(ctx context.Context) (int, error) {
 	containers, err := r.env.Settings.Containers([]string{"plimsoll", stageName}, func(s seal.Started) {
 		unlink()
 		r.tell(s, decision)
-	})
+	}, r.env.warn)
 	if err != nil {
 		return 0, err
 	}

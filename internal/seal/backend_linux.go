@@ -45,6 +45,22 @@ func FindBackend(ctx context.Context, name string) (Backend, error) {
 	return parseVersion(path, string(out))
 }
 
+// askBackend does what FindBackend does while the caller does something else, and
+// returns a function that waits for the answer.
+func askBackend(ctx context.Context, name string) func() (Backend, error) {
+	var b Backend
+	var err error
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		b, err = FindBackend(ctx, name)
+	}()
+	return func() (Backend, error) {
+		<-done
+		return b, err
+	}
+}
+
 var version = regexp.MustCompile(`^(runc|crun) version ([0-9]{1,4})\.([0-9]{1,4})`)
 
 // parseVersion reads what runc and crun say about themselves. Without seccomp

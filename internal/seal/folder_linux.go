@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
 
 	"plimsoll/internal/durable"
 	"plimsoll/internal/fault"
@@ -165,15 +166,27 @@ func (r *Runner) collect(ctx context.Context) error {
 		if lock == nil {
 			continue // it lives
 		}
-		c := &container{id: entry.Name(), home: home, lock: lock}
-		if c.state, err = readState(home); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return errors.Join(fmt.Errorf("look after container %q: %w", c.id, err), lock.Release())
-		}
-		if err := r.end(ctx, c); err != nil {
-			return fmt.Errorf("put away dead container %q: %w", c.id, err)
+		if err := r.putAway(ctx, &container{id: entry.Name(), home: home, lock: lock}); err != nil && ctx.Err() != nil {
+			return fmt.Errorf("put away dead container %q: %w", entry.Name(), err)
+		} else if err != nil {
+			r.config.Warn(fmt.Errorf("put away dead container %q: %w", entry.Name(), err))
 		}
 	}
 	return nil
+}
+
+// patience is how long a run waits for a dead container to be put away.
+const patience = 5 * time.Second
+
+// putAway ends a dead container. One that cannot be ended keeps its IDs and its
+// folder, and does not keep others from running.
+func (r *Runner) putAway(ctx context.Context, c *container) (err error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	if c.state, err = readState(c.home); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return errors.Join(err, c.lock.Release())
+	}
+	return r.end(ctx, c)
 }
 
 // end puts a container away: its processes first, its IDs when nothing has them

@@ -4,6 +4,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 
@@ -37,7 +38,7 @@ func ParseMount(s string) (Mount, error) {
 	}
 	m := Mount{Source: parts[0], Target: parts[1], ReadOnly: len(parts) == 3 && parts[2] == "ro"}
 	for _, p := range []string{m.Source, m.Target} {
-		if !path.IsAbs(p) || path.Clean(p) != p || strings.ContainsRune(p, 0) {
+		if !path.IsAbs(p) || path.Clean(p) != p || passable(p) != nil {
 			return Mount{}, fault.Errorf(fault.Usage, "mount %q: %q is not a clean absolute path", s, p)
 		}
 	}
@@ -66,7 +67,27 @@ func (r *Request) command() ([]string, error) {
 	if len(args) == 0 || args[0] == "" {
 		return nil, fault.Hint(fault.Errorf(fault.Usage, "the image names no command"), "write one after the image: plimsoll run … IMAGE CMD")
 	}
+	for _, a := range args {
+		if err := passable(a); err != nil {
+			return nil, fault.Errorf(fault.Usage, "argument %.40q: %w", a, err)
+		}
+	}
 	return args, nil
+}
+
+const maxString = 128<<10 - 1 // bytes of an argument or variable (execve(2), MAX_ARG_STRLEN)
+
+// passable refuses what would not reach the program as it is.
+func passable(s string) error {
+	switch {
+	case len(s) > maxString:
+		return fault.Errorf(fault.Usage, "longer than the %d bytes that a program can be given", maxString)
+	case strings.ContainsRune(s, 0):
+		return fault.Errorf(fault.Usage, "a NUL byte ends it")
+	case !utf8.ValidString(s):
+		return fault.Errorf(fault.Usage, "not UTF-8, in which runtimes are told")
+	}
+	return nil
 }
 
 const defaultPath = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -78,8 +99,11 @@ func (r *Request) environment(home, hostname string) ([]string, error) {
 	at := map[string]int{}
 	for _, kv := range slices.Concat([]string{defaultPath, "HOME=" + home, "HOSTNAME=" + hostname}, r.Image.Env, r.Env) {
 		name, _, ok := strings.Cut(kv, "=")
-		if !ok || name == "" || strings.ContainsRune(kv, 0) {
-			return nil, fault.Errorf(fault.Usage, "environment %q: not NAME=VALUE", kv)
+		if !ok || name == "" {
+			return nil, fault.Errorf(fault.Usage, "environment %.40q: not NAME=VALUE", kv)
+		}
+		if err := passable(kv); err != nil {
+			return nil, fault.Errorf(fault.Usage, "environment %.40q: %w", kv, err)
 		}
 		if i, seen := at[name]; seen {
 			env[i] = kv
@@ -102,8 +126,8 @@ func (r *Request) workdir() (string, error) {
 	if dir == "" {
 		dir = "/"
 	}
-	if dir = path.Clean(dir); !path.IsAbs(dir) || reserved(dir) || strings.ContainsRune(dir, 0) {
-		return "", fault.Errorf(fault.Usage, "working folder %q: not an absolute path outside of /proc, /sys and /dev", dir)
+	if dir = path.Clean(dir); !path.IsAbs(dir) || reserved(dir) || passable(dir) != nil {
+		return "", fault.Errorf(fault.Usage, "working folder %.80q: not an absolute path outside of /proc, /sys and /dev", dir)
 	}
 	return dir, nil
 }

@@ -39,6 +39,8 @@ type Config struct {
 	IDs   IDs           // of this host
 	Stage []string      // command line, name first, with which this program calls [Stage]
 	Grace time.Duration // from being asked to end until killed; 0: ten seconds
+	// Warn, if set, is told of what killed Runners left and could not be put away.
+	Warn func(error)
 	// Started, if set, is called when the container runs.
 	Started func(Started)
 }
@@ -73,10 +75,35 @@ func NewRunner(config Config) (*Runner, error) {
 	if config.Data, err = filepath.EvalSymlinks(config.Data); err != nil {
 		return nil, fault.As(fault.Unavailable, fmt.Errorf("folder of state: %w", err))
 	}
+	if err := private(config.Data); err != nil {
+		return nil, err
+	}
+	if config.Warn == nil {
+		config.Warn = func(error) {}
+	}
 	if config.Grace == 0 {
 		config.Grace = 10 * time.Second
 	}
 	return &Runner{config, cgroups}, nil
+}
+
+// private refuses a folder of state that others than root could change: what is
+// in it decides what containers run from.
+func private(dir string) error {
+	sticky := uint32(0) // in a folder above it that bit keeps others from replacing ours
+	for ; ; dir, sticky = filepath.Dir(dir), unix.S_ISVTX {
+		var st unix.Stat_t
+		if err := unix.Lstat(dir, &st); err != nil {
+			return fault.As(fault.Unavailable, fmt.Errorf("folder of state: look at %q: %w", dir, err))
+		}
+		if st.Uid != 0 || (st.Mode&0o022 != 0 && st.Mode&sticky == 0) {
+			err := fault.Errorf(fault.Denied, "folder of state: others than root can change %q", dir)
+			return fault.Hint(err, "plimsoll run --data /var/lib/plimsoll …")
+		}
+		if dir == "/" {
+			return nil
+		}
+	}
 }
 
 // able reports what this process or kernel lacks.
@@ -123,10 +150,7 @@ func (r *Runner) Run(ctx context.Context, req Request, layers []string, streams 
 	if err := r.checkSwap(); err != nil {
 		return 0, err
 	}
-	backend, err := FindBackend(ctx, req.Profile.Runtime)
-	if err != nil {
-		return 0, err
-	}
+	found := askBackend(ctx, req.Profile.Runtime)
 	c, err := r.begin(ctx, &req)
 	if err != nil {
 		return 0, err
@@ -137,7 +161,15 @@ func (r *Runner) Run(ctx context.Context, req Request, layers []string, streams 
 		defer cancel()
 		err = errors.Join(err, r.end(last, c))
 	}()
-	p, err := r.plan(ctx, req, c, layers, backend)
+	p, err := r.plan(ctx, req, c, layers)
+	if err != nil {
+		return 0, err
+	}
+	backend, err := found()
+	if err != nil {
+		return 0, err
+	}
+	p.use(backend)
 	if err != nil {
 		return 0, err
 	}
@@ -169,14 +201,14 @@ func (r *Runner) checkSwap() error {
 	return nil
 }
 
-func (r *Runner) plan(ctx context.Context, req Request, c *container, layers []string, b Backend) (*plan, error) {
+func (r *Runner) plan(ctx context.Context, req Request, c *container, layers []string) (*plan, error) {
 	ids, err := r.config.IDs.Take(ctx, c.id)
 	if err != nil {
 		return nil, err
 	}
 	p := &plan{
-		Request: req, ID: c.id, IDs: ids, Mappings: b.Mappings, Swap: r.cgroups.SwapAccounted(), Layers: layers, Folder: c.home,
-		Protected: []string{r.config.Data}, Runtime: b.Path, Command: b.command(c.home, c.id), Parent: os.Getpid(),
+		Request: req, ID: c.id, IDs: ids, Swap: r.cgroups.SwapAccounted(), Layers: layers, Folder: c.home,
+		Protected: []string{r.config.Data}, Parent: os.Getpid(),
 	}
 	if len(req.Mounts) > 0 {
 		if p.Disk, err = r.config.IDs.Team(ctx, req.Team); err != nil {

@@ -227,3 +227,26 @@ func FuzzParseMount(f *testing.F) {
 		}
 	})
 }
+
+// TestWhatCannotBePassed holds what a program would not be given as it was asked
+// for: cut off, altered on the way, or refused by the kernel after all was made.
+func TestWhatCannotBePassed(t *testing.T) {
+	least := profile.Profile{CPUs: 1, Memory: 64 << 20, PIDs: 8, Runtime: "runc", Network: profile.Network{Mode: "none"}}
+	for name, s := range map[string]string{"NUL": "a\x00b", "not UTF-8": "\xff", "too long": strings.Repeat("x", 128<<10)} {
+		for where, edit := range map[string]func(*seal.Request){
+			"argument":            func(r *seal.Request) { r.Args = []string{"x", s} },
+			"the image's command": func(r *seal.Request) { r.Image.Cmd = []string{"/x", s} },
+			"variable":            func(r *seal.Request) { r.Env = []string{"A=" + s} },
+			"the image's folder":  func(r *seal.Request) { r.Image.WorkingDir = "/" + s },
+		} {
+			r := seal.Request{Team: "t", Profile: least, Image: v1.ImageConfig{Cmd: []string{"/x"}}}
+			if err := r.Validate(); err != nil {
+				t.Fatal(err)
+			}
+			edit(&r)
+			if err := r.Validate(); !fault.Is(err, fault.Usage) || len(err.Error()) > 1000 {
+				t.Errorf("%s in %s: %v", name, where, err)
+			}
+		}
+	}
+}

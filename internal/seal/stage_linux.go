@@ -33,6 +33,11 @@ type plan struct {
 	Parent    int      // process that dies with the stage
 }
 
+// use has the plan carried out by b.
+func (p *plan) use(b Backend) {
+	p.Mappings, p.Runtime, p.Command = b.Mappings, b.Path, b.command(p.Folder, p.ID)
+}
+
 // failure is how a stage that cannot go on says why.
 type failure struct {
 	Kind fault.Kind
