@@ -4,9 +4,11 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"syscall"
 
 	"plimsoll/internal/fault"
 	"plimsoll/internal/gate"
@@ -51,6 +53,12 @@ func (s Settings) Containers(stage []string, started func(seal.Started), warn fu
 	return &Containers{layers, runner}, nil
 }
 
+// Tidy puts away what killed runs left. It is done before a gate is asked: they
+// may have filled the disk, and then no decision can be recorded.
+func (c *Containers) Tidy(ctx context.Context) error {
+	return errors.Join(c.runner.Collect(ctx), c.layers.Sweep())
+}
+
 // Unpack makes the layers of exactly the image that the answer is about ready to
 // run; what is there already is not unpacked again. The answer must allow.
 func (c *Containers) Unpack(ctx context.Context, a *gate.Answer) ([]rootfs.Layer, error) {
@@ -60,12 +68,13 @@ func (c *Containers) Unpack(ctx context.Context, a *gate.Answer) ([]rootfs.Layer
 	if err := seal.Enforceable(a.Decision.Profile); err != nil {
 		return nil, err
 	}
-	if err := c.layers.Sweep(); err != nil {
-		return nil, err
-	}
 	layers, err := c.layers.Unpack(ctx, a.Image, a.Image.Spec.RootFS.DiffIDs)
 	if err != nil {
-		return nil, fmt.Errorf("unpack %q: %w", a.Decision.Image, err)
+		err = fmt.Errorf("unpack %q: %w", a.Decision.Image, err)
+		if errors.Is(err, syscall.ENOSPC) {
+			err = fault.Hint(err, "free space: while no container runs, %s may be removed", c.layers.Folder())
+		}
+		return nil, err
 	}
 	return layers, nil
 }

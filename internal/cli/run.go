@@ -53,6 +53,9 @@ func newRun(env *Env) *cobra.Command {
 own, with the mounts, limits and privileges of its team's profile and nothing
 else. Needs root, runc and Linux 5.19 or later.
 
+Layers are unpacked once and kept in the folder "layers" of --data, which may be
+removed while no container runs.
+
 Exit codes: the program's own, 128+n if signal n ended it, 127 if the command is
 not in the image, 126 if it cannot be executed, 125 for everything else.`,
 		Example: `  sudo plimsoll run --team payments registry.example.com/payments/api:1
@@ -176,6 +179,9 @@ func (r *run) check() error {
 
 // prepare asks the gate and unpacks what it allowed.
 func (r *run) prepare(ctx context.Context, containers *app.Containers) (*gate.Answer, []rootfs.Layer, error) {
+	if err := containers.Tidy(ctx); err != nil {
+		return nil, nil, err
+	}
 	p := r.env.startProgress("look at " + oneLine(r.ask.Image))
 	defer p.finish()
 	answer, err := r.env.decide(ctx, r.ask, p.add)

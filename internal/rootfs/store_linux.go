@@ -54,6 +54,11 @@ func NewStore(dir string) (*Store, error) {
 	return &Store{dir}, nil
 }
 
+// Folder returns the folder of the layers. Layers are kept: who wants the space
+// back may remove the folder while no container runs, and what is needed again is
+// unpacked again.
+func (s *Store) Folder() string { return s.dir }
+
 const (
 	tree      = "fs"         // within a layer's folder
 	marker    = "layer.json" // within a layer's folder: it is complete

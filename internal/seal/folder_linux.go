@@ -12,6 +12,8 @@ import (
 	"path/filepath"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"plimsoll/internal/durable"
 	"plimsoll/internal/fault"
 )
@@ -189,8 +191,9 @@ func (r *Runner) putAway(ctx context.Context, c *container) (err error) {
 	return r.end(ctx, c)
 }
 
-// end puts a container away: its processes first, its IDs when nothing has them
-// any more, and its folder last, because that is what a successor would find.
+// end puts a container away: its processes first; then what it wrote, because a
+// disk that it filled has no room for the rest; its IDs when nothing has them any
+// more, and its folder last, because that is what a successor would find.
 func (r *Runner) end(ctx context.Context, c *container) (err error) {
 	defer func() { err = errors.Join(err, c.lock.Release()) }()
 	if c.state.Team != "" {
@@ -200,6 +203,12 @@ func (r *Runner) end(ctx context.Context, c *container) (err error) {
 		if err := r.cgroups.Remove(c.state.Team, c.id); err != nil {
 			return err
 		}
+	}
+	if err := removeTree(filepath.Join(c.home, writable), lockFile); err != nil {
+		return err
+	}
+	if err := ignore(unix.Unlink(filepath.Join(c.home, imageFile)), unix.ENOENT); err != nil {
+		return fmt.Errorf("remove storage: %w", err)
 	}
 	if err := r.config.IDs.Free(ctx, c.id); err != nil {
 		return err

@@ -8,6 +8,8 @@ import (
 	"sync"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"plimsoll/internal/fault"
 	"plimsoll/internal/seal"
 )
@@ -95,4 +97,30 @@ func TestManyAtOnce(t *testing.T) {
 	}
 	all.Wait()
 	h.clean(t)
+}
+
+// TestFullDisk has a container fill the disk that holds the folder of state: its
+// end must make room before it writes anything.
+func TestFullDisk(t *testing.T) {
+	h := newHost(t)
+	if err := unix.Mount("full", h.data, "tmpfs", 0, "size=4m,mode=0700"); err != nil {
+		t.Fatal(err)
+	}
+	unmount := sync.OnceFunc(func() {
+		if err := unix.Unmount(h.data, 0); err != nil {
+			t.Errorf("something still uses the folder of state: %v", err)
+		}
+	})
+	t.Cleanup(unmount)
+	for range 2 {
+		r, err := h.run(t, request("fill", "16"))
+		if err != nil {
+			t.Fatalf("%v\n%s", err, r.out)
+		}
+		expect(t, r.out, "fill: stopped (write /fill: no space left on device)")
+	}
+	left, err := os.ReadFile(filepath.Join(h.data, "ids.json"))
+	if err != nil || !strings.Contains(string(left), `"containers": {}`) {
+		t.Errorf("IDs left: %s, %v", left, err)
+	}
 }
