@@ -59,9 +59,6 @@ func Stage(ctx context.Context) error {
 	report := os.NewFile(reportFD, "report")
 	unix.CloseOnExec(reportFD)
 	err := stage(ctx)
-	if err == nil {
-		return nil
-	}
 	b, jsonErr := json.Marshal(failure{fault.KindOf(err), err.Error(), fault.HintOf(err)})
 	if jsonErr == nil {
 		_, jsonErr = report.Write(b)
@@ -69,6 +66,7 @@ func Stage(ctx context.Context) error {
 	return errors.Join(err, jsonErr)
 }
 
+// stage returns only with an error: exec replaces the process.
 func stage(ctx context.Context) error {
 	p, err := readPlan()
 	if err != nil {

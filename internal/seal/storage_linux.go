@@ -31,7 +31,11 @@ func newImage(ctx context.Context, path string, size int64) error {
 	}
 	cmd := exec.CommandContext(ctx, mke2fs, "-q", "-F", "-t", "ext4", "-b", "4096", "-m", "0", "-O", "^has_journal", //nolint:gosec // our own arguments
 		"-E", "lazy_itable_init=1,nodiscard,root_owner=0:0", path)
-	if out, err := cmd.CombinedOutput(); err != nil {
+	out, err := cmd.CombinedOutput()
+	if ctx.Err() != nil {
+		return fault.As(fault.Unavailable, fmt.Errorf("make storage: %w", context.Cause(ctx)))
+	}
+	if err != nil {
 		return fault.Errorf(fault.Unavailable, "make storage of %d bytes: mke2fs: %w: %q", size, err, strings.TrimSpace(string(out)))
 	}
 	return nil
