@@ -1,0 +1,114 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"plimsoll/internal/tools/debian"
+)
+
+// roots are the private folders.
+type roots struct {
+	programs string // what the machine lacks, with the libraries that it lacks
+	system   string // headers and libraries to compile against, complete
+	bin      string // wrappers of ours
+}
+
+// unpack brings the missing tools into r and returns an error that says what to
+// type instead where that cannot be done.
+func unpack(ctx context.Context, cache string, r roots, missing []tool) error {
+	var packages, names []string
+	for _, t := range missing {
+		packages, names = append(packages, t.packages...), append(names, t.name)
+	}
+	stamp := strings.Join(packages, " ") + "\n"
+	if have, err := os.ReadFile(r.stamp()); err == nil && string(have) == stamp {
+		return nil
+	}
+	say("%s: not on this machine; unpacking packages into %s (nothing is installed)", strings.Join(names, ", "), filepath.Dir(r.programs))
+	if err := fetch(ctx, cache, r, packages); err != nil {
+		return fmt.Errorf("%w\ntools: hint: sudo apt-get update && sudo apt-get install %s", err, strings.Join(packages, " "))
+	}
+	return os.WriteFile(r.stamp(), []byte(stamp), 0o644)
+}
+
+func (r roots) stamp() string { return filepath.Join(filepath.Dir(r.programs), "stamp") }
+
+func fetch(ctx context.Context, cache string, r roots, packages []string) error {
+	m, err := debian.ThisMachine(ctx)
+	if err != nil {
+		return err
+	}
+	root, err := debian.HostRoot(ctx, m, cache, say)
+	if err != nil {
+		return err
+	}
+	all, err := root.Resolve(ctx, packages...)
+	if err != nil {
+		return err
+	}
+	here, err := installed(ctx)
+	if err != nil {
+		return err
+	}
+	lacking := slices.DeleteFunc(all, func(p debian.Package) bool { return here[p.Name] })
+	if err := root.Unpack(ctx, lacking, r.programs); err != nil {
+		return err
+	}
+	if !slices.Contains(packages, "gcc") {
+		return nil
+	}
+	if all, err = root.Resolve(ctx, "libc6-dev"); err != nil {
+		return err
+	}
+	return root.Unpack(ctx, all, r.system)
+}
+
+// installed returns the names of the packages that the machine has.
+func installed(ctx context.Context) (map[string]bool, error) {
+	out, err := exec.CommandContext(ctx, "dpkg-query", "--show", "--showformat", "${db:Status-Status} ${Package}\n").Output()
+	if err != nil {
+		return nil, fmt.Errorf("ask dpkg what is installed: %w", err)
+	}
+	names := map[string]bool{}
+	for line := range strings.Lines(string(out)) {
+		if name, ok := strings.CutPrefix(strings.TrimSpace(line), "installed "); ok {
+			names[name] = true
+		}
+	}
+	return names, nil
+}
+
+func unpackedSoftHSM(f *finder, r roots) error {
+	module, ok := moduleBelow(r.programs)
+	if !ok {
+		return fmt.Errorf("the package softhsm2 brought no PKCS#11 module")
+	}
+	f.env["PLIMSOLL_PKCS11_MODULE"] = module
+	f.env["PLIMSOLL_SOFTHSM2_UTIL"] = filepath.Join(r.bin, "softhsm2-util")
+	return wrapper(r, "softhsm2-util", fmt.Sprintf("exec %q --module %q \"$@\"\n", filepath.Join(r.programs, "usr/bin/softhsm2-util"), module))
+}
+
+// unpackedCompiler makes a gcc that looks for everything in the private folders.
+func unpackedCompiler(f *finder, r roots) error {
+	found, err := filepath.Glob(filepath.Join(r.programs, "usr/bin/*-linux-gnu*-gcc"))
+	if err != nil || len(found) == 0 {
+		return fmt.Errorf("the package gcc brought no compiler")
+	}
+	f.env["CC"] = filepath.Join(r.bin, "gcc")
+	return wrapper(r, "gcc", fmt.Sprintf("exec %q --sysroot=%q -B%q \"$@\"\n", found[0], r.system, filepath.Join(r.programs, "usr/bin")))
+}
+
+// wrapper writes a shell script that runs with the private libraries.
+func wrapper(r roots, name, script string) error {
+	if err := os.MkdirAll(r.bin, 0o755); err != nil {
+		return fmt.Errorf("make folder of wrappers: %w", err)
+	}
+	text := fmt.Sprintf("#!/bin/sh\nexport LD_LIBRARY_PATH=%q\n%s", libraryPath(r), script)
+	return os.WriteFile(filepath.Join(r.bin, name), []byte(text), 0o755)
+}
