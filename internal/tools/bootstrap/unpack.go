@@ -56,17 +56,21 @@ func fetch(ctx context.Context, cache string, r roots, packages []string) error 
 	if err != nil {
 		return err
 	}
-	lacking := slices.DeleteFunc(all, func(p debian.Package) bool { return here[p.Name] })
+	compile, err := root.Resolve(ctx, "libc6-dev")
+	if err != nil {
+		return err
+	}
+	lacking := slices.DeleteFunc(all, func(p debian.Package) bool {
+		// The linker would find the headers' libraries there and take them for the machine's.
+		return here[p.Name] || (strings.HasSuffix(p.Name, "-dev") && slices.Contains(compile, p))
+	})
 	if err := root.Unpack(ctx, lacking, r.programs); err != nil {
 		return err
 	}
 	if !slices.Contains(packages, "gcc") {
 		return nil
 	}
-	if all, err = root.Resolve(ctx, "libc6-dev"); err != nil {
-		return err
-	}
-	return root.Unpack(ctx, all, r.system)
+	return root.Unpack(ctx, compile, r.system)
 }
 
 // installed returns the names of the packages that the machine has.
