@@ -69,10 +69,7 @@ var tools = []tool{
 			_, node := f.look("node")
 			return npm && node
 		},
-		unpacked: func(f *finder, r roots) error {
-			f.env["NODE_PATH"] = filepath.Join(r.programs, "usr/share/nodejs")
-			return nil
-		},
+		unpacked: unpackedNode,
 	},
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -31,6 +32,9 @@ func unpack(ctx context.Context, cache string, r roots, missing []tool) error {
 		return nil
 	}
 	say("%s: not on this machine; unpacking packages into %s (nothing is installed)", strings.Join(names, ", "), filepath.Dir(r.programs))
+	if err := errors.Join(os.RemoveAll(r.programs), os.RemoveAll(r.system), os.RemoveAll(r.bin)); err != nil {
+		return fmt.Errorf("clear folder of tools: %w", err)
+	}
 	if err := fetch(ctx, cache, r, packages); err != nil {
 		return fmt.Errorf("%w\ntools: hint: sudo apt-get update && sudo apt-get install %s", err, strings.Join(packages, " "))
 	}
@@ -86,33 +90,4 @@ func installed(ctx context.Context) (map[string]bool, error) {
 		}
 	}
 	return names, nil
-}
-
-func unpackedSoftHSM(f *finder, r roots) error {
-	module, ok := moduleBelow(r.programs)
-	if !ok {
-		return fmt.Errorf("the package softhsm2 brought no PKCS#11 module")
-	}
-	f.env["PLIMSOLL_PKCS11_MODULE"] = module
-	f.env["PLIMSOLL_SOFTHSM2_UTIL"] = filepath.Join(r.bin, "softhsm2-util")
-	return wrapper(r, "softhsm2-util", fmt.Sprintf("exec %q --module %q \"$@\"\n", filepath.Join(r.programs, "usr/bin/softhsm2-util"), module))
-}
-
-// unpackedCompiler makes a gcc that looks for everything in the private folders.
-func unpackedCompiler(f *finder, r roots) error {
-	found, err := filepath.Glob(filepath.Join(r.programs, "usr/bin/*-linux-gnu*-gcc"))
-	if err != nil || len(found) == 0 {
-		return fmt.Errorf("the package gcc brought no compiler")
-	}
-	f.env["CC"] = filepath.Join(r.bin, "gcc")
-	return wrapper(r, "gcc", fmt.Sprintf("exec %q --sysroot=%q -B%q \"$@\"\n", found[0], r.system, filepath.Join(r.programs, "usr/bin")))
-}
-
-// wrapper writes a shell script that runs with the private libraries.
-func wrapper(r roots, name, script string) error {
-	if err := os.MkdirAll(r.bin, 0o755); err != nil {
-		return fmt.Errorf("make folder of wrappers: %w", err)
-	}
-	text := fmt.Sprintf("#!/bin/sh\nexport LD_LIBRARY_PATH=%q\n%s", libraryPath(r), script)
-	return os.WriteFile(filepath.Join(r.bin, name), []byte(text), 0o755)
 }
