@@ -12,7 +12,7 @@ gate() {
 	if out=$("$@" 2>&1); then
 		printf 'lint: %-14s ok %4ds\n' "$name" $((SECONDS - began))
 	else
-		printf 'lint: %-14s FAILED\n%s\n' "$name" "$out"
+		printf 'lint: %-14s FAILED\n%s\n' "$name" "$(tail -n 80 <<<"$out")"
 		failed=1
 	fi
 }

@@ -1,0 +1,76 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"golang.org/x/term"
+)
+
+// A stage is where the story is told.
+type stage struct {
+	w      io.Writer
+	colour bool
+}
+
+func newStage(w io.Writer) *stage {
+	f, ok := w.(*os.File)
+	_, never := os.LookupEnv("NO_COLOR")
+	return &stage{w: w, colour: ok && !never && os.Getenv("TERM") != "dumb" && term.IsTerminal(int(f.Fd()))}
+}
+
+// The ways of writing (ECMA-48, "Select graphic rendition").
+const (
+	bold  = "1"
+	dim   = "2"
+	green = "32"
+	cyan  = "1;36"
+)
+
+func (s *stage) styled(style, text string) string {
+	if !s.colour {
+		return text
+	}
+	return "\x1b[" + style + "m" + text + "\x1b[0m"
+}
+
+// title begins a part of the story.
+func (s *stage) title(number int, text string) {
+	line := fmt.Sprintf("%d  %s", number, text)
+	fmt.Fprintf(s.w, "\n%s\n%s\n", s.styled(cyan, line), s.styled(dim, strings.Repeat("─", len(line))))
+}
+
+// prose says something in passing.
+func (s *stage) prose(format string, args ...any) {
+	fmt.Fprintf(s.w, "\n%s\n", fmt.Sprintf(format, args...))
+}
+
+// command shows a command that is about to run.
+func (s *stage) command(line string) {
+	fmt.Fprintf(s.w, "\n%s %s\n", s.styled(dim, "$"), s.styled(bold, line))
+}
+
+// fact tells something that has been checked.
+func (s *stage) fact(format string, args ...any) {
+	fmt.Fprintf(s.w, "  %s %s\n", s.styled(green, "✓"), fmt.Sprintf(format, args...))
+}
+
+// output shows what a command printed, at most limit lines of it.
+func (s *stage) output(text string, limit int) {
+	lines := strings.Split(strings.TrimRight(text, "\n"), "\n")
+	if text == "" {
+		return
+	}
+	hidden := 0
+	if len(lines) > limit {
+		hidden, lines = len(lines)-limit, lines[:limit]
+	}
+	for _, line := range lines {
+		fmt.Fprintln(s.w, line)
+	}
+	if hidden > 0 {
+		fmt.Fprintln(s.w, s.styled(dim, fmt.Sprintf("… and %d lines more", hidden)))
+	}
+}
