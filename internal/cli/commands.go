@@ -5,5 +5,6 @@ import "github.com/spf13/cobra"
 // commands is the explicit list of what plimsoll can do, in the order in which
 // a person meets it.
 var commands = []func(*Env) *cobra.Command{
+	newKey,
 	newVersion,
 }

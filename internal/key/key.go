@@ -48,7 +48,13 @@ type Info struct {
 	Algorithm   Algorithm `json:"algorithm"`
 	Fingerprint string    `json:"fingerprint"` // see [Fingerprint]
 	Where       string    `json:"where"`       // "file", or token label and serial
-	Extractable bool      `json:"extractable"` // the private key can be read out
+	Extractable *bool     `json:"extractable"` // the private key can be read out; nil if the token tells only after a PIN
+}
+
+// Described is what a [Signer] may also be: one that can say where its key
+// lives. The signers of this module's providers are.
+type Described interface {
+	Info() Info
 }
 
 // Prompter asks a person for a secret.
@@ -56,4 +62,10 @@ type Prompter interface {
 	// Secret returns what was typed for prompt, without an echo. The caller
 	// owns the bytes. Unavailable if nobody can be asked.
 	Secret(ctx context.Context, prompt string) ([]byte, error)
+}
+
+// Notifier is what a [Prompter] may also be: one that can tell a person that
+// something waits for them, such as a token for a touch.
+type Notifier interface {
+	Notify(message string)
 }
