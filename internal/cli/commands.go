@@ -6,5 +6,6 @@ import "github.com/spf13/cobra"
 // a person meets it.
 var commands = []func(*Env) *cobra.Command{
 	newKey,
+	newCopy,
 	newVersion,
 }

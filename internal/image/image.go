@@ -10,7 +10,6 @@ package image
 import (
 	"context"
 	"io"
-	"time"
 
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 
@@ -38,48 +37,4 @@ type Image struct {
 	Spec      v1.Image        // the parsed config; its DiffIDs are the image's own claim
 	Layers    []v1.Descriptor // bottom first
 	Blobs     Blobs
-}
-
-// EntryType is the type of a tar entry, whiteouts included.
-type EntryType uint8
-
-// The types of entry (tar(5); OCI image-spec layer.md for whiteouts).
-const (
-	Regular EntryType = iota
-	Directory
-	Symlink
-	Hardlink
-	Char
-	Block
-	FIFO
-	Whiteout // Path names what is removed
-	Opaque   // Path names the directory whose lower content is hidden
-)
-
-// Entry is one entry of a layer.
-type Entry struct {
-	Path         string // clean, relative to the root, without a leading slash; "." is the root
-	Type         EntryType
-	Link         string // target as written (Symlink), or a cleaned path (Hardlink)
-	Mode         int64  // permission bits with setuid, setgid and sticky, as in tar
-	Size         int64  // of a Regular file, bytes
-	UID, GID     int
-	Modified     time.Time
-	Major, Minor int64             // of Char and Block
-	Xattrs       map[string]string // extended attributes (PAX SCHILY.xattr.*)
-}
-
-// Caps bound what one layer may cost. The zero value means [DefaultCaps].
-type Caps struct {
-	Bytes   int64 // plain bytes of the whole layer
-	Entries int   // tar entries
-	Ratio   int64 // plain bytes per compressed byte, counted from the first MiB on
-}
-
-// Walked is what was read of a layer.
-type Walked struct {
-	Blob   ref.Digest // of the bytes as they came
-	DiffID ref.Digest // of the plain tar
-	Size   int64      // of the plain tar, bytes
-	Count  int        // entries
 }

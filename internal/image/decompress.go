@@ -1,0 +1,100 @@
+package image
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"io"
+	"strings"
+
+	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/zstd"
+	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"plimsoll/internal/fault"
+	"plimsoll/internal/oci"
+)
+
+// compression is how a layer's tar is packed.
+type compression string
+
+const (
+	plainTar compression = "plain tar"
+	gzipped  compression = "gzip"
+	zstdised compression = "zstd"
+)
+
+// zstdWindow bounds a frame's window in bytes: 128 MiB is what the zstd tool
+// itself decodes without being told to take more.
+const zstdWindow = 128 << 20
+
+var layerTypes = map[string]compression{
+	v1.MediaTypeImageLayer:     plainTar,
+	v1.MediaTypeImageLayerGzip: gzipped,
+	v1.MediaTypeImageLayerZstd: zstdised,
+	oci.DockerLayer:            plainTar,
+	oci.DockerLayerGzip:        gzipped,
+	oci.DockerLayerZstd:        zstdised,
+}
+
+var foreignTypes = map[string]bool{
+	v1.MediaTypeImageLayerNonDistributable:                      true, //nolint:staticcheck // deprecated, so refused
+	v1.MediaTypeImageLayerNonDistributableGzip:                  true, //nolint:staticcheck // deprecated, so refused
+	v1.MediaTypeImageLayerNonDistributableZstd:                  true, //nolint:staticcheck // deprecated, so refused
+	"application/vnd.docker.image.rootfs.foreign.diff.tar":      true,
+	"application/vnd.docker.image.rootfs.foreign.diff.tar.gzip": true,
+}
+
+// layerType returns how a layer of d's media type is packed.
+func layerType(d v1.Descriptor) (compression, error) {
+	c, ok := layerTypes[d.MediaType]
+	switch {
+	case ok:
+		return c, nil
+	case foreignTypes[d.MediaType]:
+		return "", fault.Errorf(fault.Invalid, "media type %q: the content of foreign layers is elsewhere (%q) and is not fetched", d.MediaType, d.URLs)
+	case strings.HasSuffix(d.MediaType, "+encrypted"):
+		return "", fault.Errorf(fault.Invalid, "media type %q: encrypted layers cannot be looked into", d.MediaType)
+	}
+	return "", fault.Errorf(fault.Invalid, "media type %q is not that of a layer", d.MediaType)
+}
+
+// decompress returns the plain content of in, which must be packed as the media
+// type said: engines differ in which of the two they go by.
+func decompress(in *bufio.Reader, want compression) (io.ReadCloser, error) {
+	head, err := in.Peek(4)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return nil, err
+	}
+	if is := packing(head); is != want {
+		return nil, fault.Errorf(fault.Invalid, "the layer is %s, its media type says %s", is, want)
+	}
+	switch want {
+	case gzipped:
+		r, err := gzip.NewReader(in)
+		if err != nil {
+			return nil, fault.Errorf(fault.Invalid, "gzip: %w", err)
+		}
+		return r, nil
+	case zstdised:
+		r, err := zstd.NewReader(in, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(zstdWindow))
+		if err != nil {
+			return nil, fault.Errorf(fault.Invalid, "zstd: %w", err)
+		}
+		return r.IOReadCloser(), nil
+	case plainTar:
+	}
+	return io.NopCloser(in), nil
+}
+
+// packing recognises a packing by its first bytes (RFC 1952, section 2.3.1;
+// RFC 8878, sections 3.1.1 and 3.1.2).
+func packing(head []byte) compression {
+	switch {
+	case bytes.HasPrefix(head, []byte{0x1f, 0x8b}):
+		return gzipped
+	case bytes.HasPrefix(head, []byte{0x28, 0xb5, 0x2f, 0xfd}), len(head) == 4 && head[0]&0xf0 == 0x50 && bytes.Equal(head[1:], []byte{0x2a, 0x4d, 0x18}):
+		return zstdised
+	}
+	return plainTar
+}

@@ -1,0 +1,252 @@
+package image
+
+import (
+	"archive/tar"
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"hash"
+	"io"
+
+	"github.com/opencontainers/go-digest"
+
+	"plimsoll/internal/fault"
+	"plimsoll/internal/ref"
+)
+
+// A stream decompresses in a goroutine of its own, a few chunks ahead of the
+// reader: inflating and hashing the blob on one core, hashing and parsing the
+// tar on another.
+const (
+	chunkSize = 128 << 10
+	chunks    = 4
+	blobRead  = 64 << 10 // bytes of the blob read at once
+)
+
+// stream is the plain content of a layer. It is hashed chunk by chunk as the
+// reader takes it, so skipping costs neither a copy nor a gap in the digest.
+type stream struct {
+	full, free chan []byte
+	halt       chan struct{} // closed when the reader wants no more
+	exited     chan struct{} // closed when the goroutine has ended
+	drain      bool          // set before halt is closed: read the blob to its end
+	blob       *blobReader
+	cause      error // set before full is closed: why the stream ended early
+
+	chunk, rest []byte
+	hash        hash.Hash // of the plain bytes
+	n           int64     // plain bytes taken
+}
+
+// startStream reads blob, which it closes, in a new goroutine; stop must be
+// called in the end.
+func startStream(ctx context.Context, blob io.ReadCloser, want compression, caps Caps) *stream {
+	s := &stream{
+		full: make(chan []byte, chunks), free: make(chan []byte, chunks),
+		halt: make(chan struct{}), exited: make(chan struct{}),
+		blob: &blobReader{ctx: ctx, r: blob}, hash: sha256.New(),
+	}
+	for range chunks {
+		s.free <- make([]byte, chunkSize)
+	}
+	go func() {
+		defer close(s.exited)
+		defer func() { _ = blob.Close() }()
+		s.cause = s.produce(want, caps)
+		close(s.full)
+		s.finish()
+	}()
+	return s
+}
+
+// stop ends the goroutine. If drain is set, the blob is read to its end first,
+// so that its digest is known. It returns why the stream ended early, the blob's
+// own error first.
+func (s *stream) stop(drain bool) error {
+	s.drain = drain
+	close(s.halt)
+	<-s.exited
+	if s.blob.err != nil && !errors.Is(s.blob.err, io.EOF) {
+		return s.blob.err
+	}
+	return s.cause
+}
+
+func (s *stream) finish() {
+	if <-s.halt; s.drain {
+		_, _ = io.Copy(io.Discard, s.blob) // its error is kept by the blobReader
+	}
+}
+
+// whole reports whether the blob was read to its end and is right. It may be
+// asked after stop.
+func (s *stream) whole() bool { return errors.Is(s.blob.err, io.EOF) }
+
+// produce fills chunks until the blob ends, the reader halts or something is
+// wrong.
+func (s *stream) produce(want compression, caps Caps) error {
+	in := bufio.NewReaderSize(s.blob, blobRead)
+	plain, err := decompress(in, want)
+	if err != nil {
+		return err
+	}
+	defer plain.Close()
+	for n := int64(0); ; {
+		var chunk []byte
+		select {
+		case <-s.halt:
+			return nil
+		case chunk = <-s.free:
+		}
+		got, err := fill(plain, chunk[:chunkSize])
+		n += int64(got)
+		if bomb := caps.check(n, s.blob.n); bomb != nil {
+			return bomb
+		}
+		s.full <- chunk[:got] // never blocks: there is room for all chunks
+		switch {
+		case errors.Is(err, io.EOF):
+			return nothingFollows(in)
+		case err != nil:
+			return fault.Errorf(fault.Invalid, "%s: %w", want, err)
+		}
+	}
+}
+
+// fill reads until p is full or an error, io.EOF included, comes.
+func fill(r io.Reader, p []byte) (n int, err error) {
+	for empty := 0; n < len(p) && err == nil; {
+		var got int
+		got, err = r.Read(p[n:])
+		n += got
+		if got > 0 {
+			empty = 0
+		} else if empty++; empty > 100 {
+			return n, io.ErrNoProgress
+		}
+	}
+	return n, err
+}
+
+func nothingFollows(in *bufio.Reader) error {
+	_, err := in.ReadByte()
+	switch {
+	case errors.Is(err, io.EOF):
+		return nil
+	case err == nil:
+		return fault.Errorf(fault.Invalid, "something follows the compressed data")
+	}
+	return err
+}
+
+// next makes the following chunk the current one.
+func (s *stream) next() error {
+	if s.chunk != nil {
+		s.free <- s.chunk
+		s.chunk = nil
+	}
+	chunk, ok := <-s.full
+	switch {
+	case !ok && s.cause != nil:
+		return s.cause
+	case !ok:
+		return io.EOF
+	}
+	s.chunk, s.rest = chunk, chunk
+	s.n += int64(len(chunk))
+	if s.hash != nil {
+		s.hash.Write(chunk)
+	}
+	return nil
+}
+
+// Read implements [io.Reader].
+func (s *stream) Read(p []byte) (int, error) {
+	for len(s.rest) == 0 {
+		if err := s.next(); err != nil {
+			return 0, err
+		}
+	}
+	n := copy(p, s.rest)
+	s.rest = s.rest[n:]
+	return n, nil
+}
+
+// Seek implements [io.Seeker] as far as archive/tar uses it to pass over what
+// nobody read: forward from where it is.
+func (s *stream) Seek(offset int64, whence int) (int64, error) {
+	if whence != io.SeekCurrent || offset < 0 {
+		return 0, errors.New("a stream only goes forward")
+	}
+	for offset > int64(len(s.rest)) {
+		offset -= int64(len(s.rest))
+		s.rest = nil
+		if err := s.next(); errors.Is(err, io.EOF) {
+			return s.n, nil
+		} else if err != nil {
+			return 0, err
+		}
+	}
+	s.rest = s.rest[offset:]
+	return s.n - int64(len(s.rest)), nil
+}
+
+// zeros reads to the end of the stream, which must hold nothing but zeros:
+// padding is common, content that only some readers see is not.
+func (s *stream) zeros() error {
+	for {
+		if len(bytes.TrimLeft(s.rest, "\x00")) > 0 {
+			return fault.Errorf(fault.Invalid, "content behind the end of the tar")
+		}
+		if err := s.next(); errors.Is(err, io.EOF) {
+			return nil
+		} else if err != nil {
+			return err
+		}
+	}
+}
+
+// digest returns the digest of the plain bytes.
+func (s *stream) digest() ref.Digest { return digest.NewDigest(digest.SHA256, s.hash) }
+
+// blobReader counts what is read of a blob and keeps the error that ended it.
+type blobReader struct {
+	ctx context.Context //nolint:containedctx // ends reading of local files, too
+	r   io.Reader
+	n   int64
+	err error
+}
+
+func (b *blobReader) Read(p []byte) (int, error) {
+	if b.err == nil {
+		b.err = b.ctx.Err()
+	}
+	if b.err != nil {
+		return 0, b.err
+	}
+	n, err := b.r.Read(p)
+	b.n += int64(n)
+	b.err = err
+	return n, err
+}
+
+// content is what fn reads of an entry.
+type content struct {
+	tar *tar.Reader
+	on  bool  // the entry is a regular file
+	err error // why reading ended early
+}
+
+func (c *content) Read(p []byte) (int, error) {
+	if !c.on {
+		return 0, io.EOF
+	}
+	n, err := c.tar.Read(p)
+	if err != nil && !errors.Is(err, io.EOF) {
+		c.err = fault.As(fault.Invalid, err)
+		err = c.err
+	}
+	return n, err
+}
