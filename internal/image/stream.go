@@ -20,7 +20,7 @@ import (
 // reader: inflating and hashing the blob on one core, hashing and parsing the
 // tar on another.
 const (
-	chunkSize = 128 << 10
+	chunkSize = 256 << 10
 	chunks    = 4
 	blobRead  = 64 << 10 // bytes of the blob read at once
 )

@@ -186,7 +186,7 @@ func TestWalkRefusesHostileEntries(t *testing.T) {
 		{"parent after a slash", reg("/../etc/passwd"), "escapes"},
 		{"parent that stays inside", reg("usr/../etc/passwd"), "escapes"},
 		{"too deep", reg(deep), "deep"},
-		{"too long", reg(strings.Repeat(strings.Repeat("n", 200)+"/", 30)+"n"), "bytes"},
+		{"too long", reg(strings.Repeat(strings.Repeat("n", 200)+"/", 30) + "n"), "bytes"},
 		{"hard link to the outside", file{Header: tar.Header{Name: "x", Typeflag: tar.TypeLink, Linkname: "../../etc/shadow"}}, "hard link"},
 		{"hard link to a whiteout", file{Header: tar.Header{Name: "x", Typeflag: tar.TypeLink, Linkname: "a/.wh.b"}}, "hard link"},
 		{"symlink to nothing", file{Header: tar.Header{Name: "x", Typeflag: tar.TypeSymlink}}, "link target"},
