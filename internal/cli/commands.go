@@ -7,5 +7,6 @@ import "github.com/spf13/cobra"
 var commands = []func(*Env) *cobra.Command{
 	newKey,
 	newCopy,
+	newSBOM,
 	newVersion,
 }

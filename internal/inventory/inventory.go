@@ -7,7 +7,11 @@
 // or replaced the file that it was recognised by.
 package inventory
 
-import "plimsoll/internal/ref"
+import (
+	"time"
+
+	"plimsoll/internal/ref"
+)
 
 // Type is a package URL type (purl-spec, PURL-TYPES): how a component is named
 // and how its versions are ordered.
@@ -43,10 +47,15 @@ type Component struct {
 	Arch      string `json:"arch,omitempty"`
 	// SourceName and SourceVersion are those of the source package of a
 	// distribution's package; advisories of distributions speak of sources.
-	SourceName    string     `json:"sourceName,omitempty"`
-	SourceVersion string     `json:"sourceVersion,omitempty"`
-	Licences      []string   `json:"licences,omitempty"` // SPDX identifiers or the package's own words
-	Evidence      []Evidence `json:"evidence"`           // at least one; the first is where it was introduced
+	SourceName    string   `json:"sourceName,omitempty"`
+	SourceVersion string   `json:"sourceVersion,omitempty"`
+	Licences      []string `json:"licences,omitempty"` // SPDX identifiers or the package's own words
+	// Owner is the package URL of the distribution's package that brought the
+	// file, or "". Advisories of a language's ecosystem do not hold for an owned
+	// component: distributions mend holes without changing the version.
+	Owner    string     `json:"owner,omitempty"`
+	Module   string     `json:"module,omitempty"` // modularity label of an rpm, "name:stream:version:context:arch"
+	Evidence []Evidence `json:"evidence"`         // at least one; the first is where it was introduced
 }
 
 // Evidence is where a component was seen and how it was recognised.
@@ -87,9 +96,10 @@ type Layer struct {
 
 // Inventory is what was found in one platform's image.
 type Inventory struct {
-	Image      string       `json:"image"`    // as it was named
-	Manifest   ref.Digest   `json:"manifest"` // of the platform's image manifest
-	Platform   string       `json:"platform"` // "linux/amd64", "linux/arm64/v8"
+	Image      string       `json:"image"`            // as it was named
+	Manifest   ref.Digest   `json:"manifest"`         // of the platform's image manifest
+	Platform   string       `json:"platform"`         // "linux/amd64", "linux/arm64/v8"
+	Created    time.Time    `json:"created,omitzero"` // the config's own claim
 	Distro     Distro       `json:"distro"`
 	Layers     []Layer      `json:"layers"`
 	Components []Component  `json:"components"` // sorted by type, name, version

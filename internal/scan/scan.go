@@ -4,7 +4,12 @@
 //
 // The facts of a layer depend on nothing but its bytes and the extractors'
 // versions, so they are kept under both and never computed twice. The image's
-// inventory is the replay of its layers' facts, whiteouts and links included.
+// inventory is the replay of its layers' facts, whiteouts and links included
+// ([inventory.Inventory.Merge]).
+//
+// What is read was chosen by somebody else. A file is bounded before it is
+// parsed, an extractor that fails or panics on a file makes that file
+// unreadable and nothing more, and an unreadable part is always reported.
 package scan
 
 import (
@@ -19,13 +24,15 @@ import (
 // between calls and may be called concurrently.
 type Extractor interface {
 	Name() string // lower case, unique, for evidence and the cache key: "dpkg"
-	Version() int // raised whenever equal bytes may give other components
+	Version() int // raised whenever equal bytes may give other facts
 	// Wants reports whether the extractor reads this file. head holds the first
-	// bytes of a regular file, up to 512.
+	// bytes of a regular file, up to 512, and is valid only during the call.
 	Wants(e image.Entry, head []byte) bool
-	// Extract reads one file that it wanted. Evidence is filled in by the
-	// caller, except Path where it differs from the file's.
-	Extract(ctx context.Context, f File) ([]inventory.Component, error)
+	// Extract reads one file that it wanted. Evidence and Method are filled in
+	// by the caller; a component may carry one Evidence with only a Path, where
+	// that differs from the file's. An error makes the file unreadable; what was
+	// found before it is kept.
+	Extract(ctx context.Context, f File) (inventory.Found, error)
 }
 
 // File is a file of a layer that is being read.

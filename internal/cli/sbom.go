@@ -1,0 +1,167 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"sync"
+
+	"github.com/spf13/cobra"
+
+	"plimsoll/internal/fault"
+	"plimsoll/internal/inventory"
+)
+
+func newSBOM(env *Env) *cobra.Command {
+	var platform string
+	var fresh bool
+	cmd := &cobra.Command{
+		Use:   "sbom IMAGE",
+		Short: "List what is in an image, from the bytes of its layers",
+		Long: `List what is in an image, from the bytes of its layers.
+
+Parts that could not be read are listed on standard error, and the list is then
+not complete. If their bytes are not those that the image's digests name, the
+exit code is 4.`,
+		Example: `  plimsoll sbom registry.example.com/team/app:1.4
+  plimsoll sbom oci:./layout -o cyclonedx > app.cdx.json
+  plimsoll sbom docker-archive:app.tar -o spdx`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := env.knowsForm("table", "json", "cyclonedx", "spdx"); err != nil {
+				return err
+			}
+			v, err := env.inventory(cmd.Context(), args[0], platform, fresh)
+			if err != nil {
+				return err
+			}
+			if err := env.printInventory(v); err != nil {
+				return err
+			}
+			return env.incomplete(v)
+		},
+	}
+	cmd.Flags().StringVar(&platform, "platform", "", "platform of an image of several, such as linux/arm64 (default: this machine's)")
+	cmd.Flags().BoolVar(&fresh, "no-cache", false, "read every layer again")
+	return cmd
+}
+
+// knowsForm returns a usage error if the form of output is none of those named.
+func (env *Env) knowsForm(forms ...string) error {
+	if slices.Contains(forms, env.output) {
+		return nil
+	}
+	return fault.Hint(fault.Errorf(fault.Usage, "unknown output form %q", env.output), "this command knows %s", listed(forms))
+}
+
+func listed(words []string) string {
+	var b bytes.Buffer
+	for i, w := range words {
+		switch {
+		case i > 0 && i == len(words)-1:
+			b.WriteString(" and ")
+		case i > 0:
+			b.WriteString(", ")
+		}
+		b.WriteString(w)
+	}
+	return b.String()
+}
+
+// inventory opens the image and scans it, with a line of progress. What goes
+// wrong with kept facts is told on standard error.
+func (env *Env) inventory(ctx context.Context, name, platform string, fresh bool) (*inventory.Inventory, error) {
+	var mu sync.Mutex
+	var warnings []error
+	warn := func(err error) {
+		mu.Lock()
+		defer mu.Unlock()
+		warnings = append(warnings, err)
+	}
+	p := env.startProgress("scanning " + printable(name))
+	v, err := env.scan(ctx, p, name, platform, fresh, warn)
+	p.finish()
+	for _, w := range warnings {
+		fmt.Fprintf(env.Err, "plimsoll: warning: %s\n", printable(w.Error()))
+	}
+	return v, err
+}
+
+func (env *Env) scan(ctx context.Context, p *progress, name, platform string, fresh bool, warn func(error)) (*inventory.Inventory, error) {
+	m, err := env.Settings.Images(p.add).Open(ctx, name, platform)
+	if err != nil {
+		return nil, err
+	}
+	return env.Settings.Scanner(fresh, warn).Scan(ctx, m)
+}
+
+// printInventory writes the whole document at once: what could not be encoded
+// leaves no half of one behind.
+func (env *Env) printInventory(v *inventory.Inventory) error {
+	var b bytes.Buffer
+	var err error
+	switch env.output {
+	case "cyclonedx":
+		err = v.WriteCycloneDX(&b)
+	case "spdx":
+		err = v.WriteSPDX(&b)
+	default:
+		return env.print(v, func(w io.Writer) { inventoryTable(w, v) })
+	}
+	if err != nil {
+		return err
+	}
+	if _, err := env.Out.Write(b.Bytes()); err != nil {
+		return fmt.Errorf("write result: %w", err)
+	}
+	return nil
+}
+
+func inventoryTable(w io.Writer, v *inventory.Inventory) {
+	fmt.Fprintln(w, "TYPE\tNAME\tVERSION\tLAYER\tFOUND IN")
+	for i := range v.Components {
+		c := &v.Components[i]
+		name := c.Name
+		if c.Namespace != "" && c.Kind != inventory.OS {
+			name = c.Namespace + "/" + name
+		}
+		where := c.Evidence[0]
+		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%s\n", c.Type, oneLine(name), oneLine(c.Version), where.Index, oneLine(where.Path))
+	}
+}
+
+// oneLine returns s without what would break a table.
+func oneLine(s string) string {
+	return string(bytes.Map(func(r rune) rune {
+		if r == '\n' || r == '\t' {
+			return '\uFFFD'
+		}
+		return r
+	}, []byte(printable(s))))
+}
+
+// incomplete lists the parts that could not be read. If their bytes were wrong,
+// it returns the exit code for that.
+func (env *Env) incomplete(v *inventory.Inventory) error {
+	wrong := 0
+	for _, u := range v.Unreadable {
+		where := fmt.Sprintf("layer %d (%s)", u.Index, u.Layer)
+		if u.Path != "" {
+			where += fmt.Sprintf(", %q", u.Path)
+		}
+		fmt.Fprintf(env.Err, "plimsoll: unreadable: %s: %s\n", oneLine(where), oneLine(u.Reason))
+		if u.Wrong {
+			wrong++
+		}
+	}
+	switch n := len(v.Unreadable); {
+	case wrong > 0:
+		return fault.Hint(fault.Errorf(fault.Untrusted, "%d of %d unreadable parts are not what the image's digests name", wrong, n),
+			"fetch the image again; if it stays so, somebody changed it after it was named")
+	case n > 0:
+		fmt.Fprintf(env.Err, "plimsoll: warning: %d parts could not be read: the list is not complete\n", n)
+	}
+	return nil
+}

@@ -1,0 +1,76 @@
+package inventory
+
+import (
+	"unicode/utf8"
+
+	"plimsoll/internal/ref"
+)
+
+// Facts is all that one layer contributes to an inventory. It depends on the
+// layer's bytes and on nothing else, so that it can be kept and used again in
+// every image that has the layer.
+type Facts struct {
+	Digest ref.Digest `json:"digest"` // of the blob, compressed as it came
+	DiffID ref.Digest `json:"diffId"` // of the plain tar, computed by us
+	Size   int64      `json:"size"`   // of the plain tar, bytes
+
+	Files   []File   `json:"files,omitempty"`   // in the order of the layer; of two with one path the later counts
+	Removed []string `json:"removed,omitempty"` // paths with a whiteout
+	Opaque  []string `json:"opaque,omitempty"`  // directories whose lower content is hidden
+	Paths   Paths    `json:"paths,omitempty"`   // everything else that the layer writes
+
+	Unreadable []Unreadable `json:"unreadable,omitempty"` // without Layer and Index
+}
+
+// File is a path of a layer that something is known about.
+type File struct {
+	Path     string  `json:"path"`
+	Symlink  string  `json:"symlink,omitempty"`  // target as written
+	Hardlink string  `json:"hardlink,omitempty"` // path of what it is another name of
+	Found    []Found `json:"found,omitempty"`
+}
+
+// Found is what one extractor recognised in one file.
+type Found struct {
+	Method     string      `json:"method,omitempty"` // name of the extractor, filled in by its caller
+	Components []Component `json:"components,omitempty"`
+	Owned      []Owned     `json:"owned,omitempty"`
+	Distro     *Distro     `json:"distro,omitempty"`
+	// Unless is a directory: the components count only if nothing was recognised
+	// below it. A lock file says what somebody meant to install; the folder next
+	// to it says what is there.
+	Unless string `json:"unless,omitempty"`
+}
+
+// Owned says that a package of the distribution brought a file.
+type Owned struct {
+	Path    string `json:"path"`    // without a leading slash
+	Package string `json:"package"` // its name in the package database
+	Type    Type   `json:"type"`    // of the package: Deb, Apk, RPM
+}
+
+// Empty reports whether nothing was found.
+func (f *Found) Empty() bool {
+	return len(f.Components) == 0 && len(f.Owned) == 0 && f.Distro == nil
+}
+
+// Lasting reports whether the facts may be kept: the layer was read completely,
+// and JSON carries every name in it without loss.
+func (f *Facts) Lasting() bool {
+	if len(f.Unreadable) > 0 {
+		return false
+	}
+	for i := range f.Files {
+		if !utf8.ValidString(f.Files[i].Path) || !utf8.ValidString(f.Files[i].Hardlink) || !utf8.ValidString(f.Files[i].Symlink) {
+			return false
+		}
+	}
+	for _, list := range [][]string{f.Removed, f.Opaque} {
+		for _, p := range list {
+			if !utf8.ValidString(p) {
+				return false
+			}
+		}
+	}
+	return true
+}

@@ -1,0 +1,188 @@
+package inventory
+
+import (
+	"cmp"
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+)
+
+// maxPlaced bounds the components of one image, copies by hard links included.
+const maxPlaced = 1 << 20
+
+// replay is the image's tree as it looks after some of the layers, kept only
+// for the paths that something is known about.
+type replay struct {
+	files  map[string]*placed
+	count  int // components that were placed so far
+	issues []Unreadable
+}
+
+// placed is a file as one layer wrote it.
+type placed struct {
+	layer   int
+	symlink string
+	found   []located
+}
+
+// located is what was found in a placed file. since[i] is the layer that first
+// had component i in this path without a break.
+type located struct {
+	Found
+	since []int32
+}
+
+// apply puts a layer over what is there. Whiteouts work on lower layers only
+// (OCI image-spec, layer.md, "Whiteouts"). A path counts as replaced only where
+// the layer names it literally: engines disagree about writing and removing
+// through a symlinked parent, and what only some of them remove stays.
+func (r *replay) apply(i int, f *Facts) {
+	gone := r.cut(f)
+	for k := range f.Files {
+		file := &f.Files[k]
+		if file.Hardlink != "" {
+			r.link(i, file, gone[file.Path])
+			continue
+		}
+		r.place(i, file.Path, &placed{layer: i, symlink: file.Symlink, found: locate(file.Found)}, gone[file.Path])
+	}
+}
+
+// cut removes what the layer hides or replaces, and returns it.
+func (r *replay) cut(f *Facts) map[string]*placed {
+	if len(r.files) == 0 {
+		return nil
+	}
+	c := newCutter(r.files)
+	for _, p := range f.Removed {
+		c.mark(p, self|below)
+	}
+	for _, p := range f.Opaque {
+		c.mark(p, below)
+	}
+	f.Paths.Each(c.entry)
+	gone := map[string]*placed{}
+	for p, file := range r.files {
+		if c.cuts(p) {
+			gone[p] = file
+			delete(r.files, p)
+		}
+	}
+	return gone
+}
+
+// link makes file another name of what its target is.
+func (r *replay) link(i int, file *File, before *placed) {
+	target := r.files[file.Hardlink]
+	if target == nil {
+		target = r.files[r.resolve(file.Hardlink)]
+	}
+	if target == nil {
+		return
+	}
+	found := make([]located, len(target.found))
+	for k := range found {
+		found[k] = located{Found: target.found[k].Found}
+	}
+	r.place(i, file.Path, &placed{layer: i, symlink: target.symlink, found: found}, before)
+}
+
+func locate(found []Found) []located {
+	out := make([]located, len(found))
+	for i := range found {
+		out[i].Found = found[i]
+	}
+	return out
+}
+
+// place writes one file. Components that were in the same path before keep the
+// layer that brought them.
+func (r *replay) place(i int, path string, file, before *placed) {
+	n := 0
+	for k := range file.found {
+		n += len(file.found[k].Components)
+	}
+	if r.count += n; r.count > maxPlaced {
+		r.issues = append(r.issues, Unreadable{Index: i, Path: path, Reason: fmt.Sprintf("the image has more than %d components", maxPlaced)})
+		return
+	}
+	known := since(before)
+	for k := range file.found {
+		l := &file.found[k]
+		l.since = make([]int32, len(l.Components))
+		for c := range l.Components {
+			l.since[c] = int32(i) //nolint:gosec // a manifest of at most 4 MiB names fewer layers
+			if first, ok := known[identify(&l.Components[c])]; ok {
+				l.since[c] = first
+			}
+		}
+	}
+	r.files[path] = file
+}
+
+func since(p *placed) map[identity]int32 {
+	if p == nil {
+		return nil
+	}
+	known := map[identity]int32{}
+	for k := range p.found {
+		for c := range p.found[k].Components {
+			known[identify(&p.found[k].Components[c])] = p.found[k].since[c]
+		}
+	}
+	return known
+}
+
+// resolve returns p with symlinks followed, as far as they are known: those at
+// the top of the tree ("lib" → "usr/lib") and those of os-release.
+func (r *replay) resolve(p string) string {
+	for range 16 {
+		if f := r.files[p]; f != nil && f.symlink != "" {
+			p = follow(path.Dir(p), f.symlink)
+			continue
+		}
+		top, rest, ok := strings.Cut(p, "/")
+		if f := r.files[top]; ok && f != nil && f.symlink != "" {
+			p = path.Join(follow(".", f.symlink), rest)
+			continue
+		}
+		break
+	}
+	return p
+}
+
+// follow returns where a symlink in dir leads, kept inside the root.
+func follow(dir, target string) string {
+	if !strings.HasPrefix(target, "/") {
+		target = path.Join("/", dir, target)
+	}
+	return strings.TrimPrefix(path.Clean(target), "/")
+}
+
+// distro returns the distribution, from etc/os-release or, without it,
+// usr/lib/os-release (os-release(5)).
+func (r *replay) distro() Distro {
+	for _, p := range []string{"etc/os-release", "usr/lib/os-release"} {
+		if f := r.files[r.resolve(p)]; f != nil {
+			for k := range f.found {
+				if d := f.found[k].Distro; d != nil {
+					return *d
+				}
+			}
+		}
+	}
+	return Distro{}
+}
+
+// sorted returns the paths in order, so that equal images give equal bytes.
+func (r *replay) sorted() []string {
+	paths := make([]string, 0, len(r.files))
+	for p := range r.files {
+		paths = append(paths, p)
+	}
+	slices.SortFunc(paths, func(a, b string) int {
+		return cmp.Or(cmp.Compare(r.files[a].layer, r.files[b].layer), cmp.Compare(a, b))
+	})
+	return paths
+}

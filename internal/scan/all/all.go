@@ -1,0 +1,25 @@
+// Package all is the one list of what plimsoll recognises in images.
+package all
+
+import (
+	"plimsoll/internal/scan"
+	"plimsoll/internal/scan/apk"
+	"plimsoll/internal/scan/dpkg"
+	"plimsoll/internal/scan/gobinary"
+	"plimsoll/internal/scan/node"
+	"plimsoll/internal/scan/python"
+	"plimsoll/internal/scan/rpm"
+)
+
+// Extractors returns all extractors.
+func Extractors() []scan.Extractor {
+	return []scan.Extractor{
+		dpkg.Extractor{},
+		apk.Extractor{},
+		rpm.Extractor{},
+		gobinary.Extractor{},
+		node.Packages{},
+		node.Locks{},
+		python.Extractor{},
+	}
+}

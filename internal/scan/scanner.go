@@ -1,0 +1,151 @@
+package scan
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"runtime"
+
+	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+	"golang.org/x/sync/errgroup"
+
+	"plimsoll/internal/fault"
+	"plimsoll/internal/image"
+	"plimsoll/internal/inventory"
+)
+
+// Config says how to scan. The zero value of every field but Extractors is
+// filled in.
+type Config struct {
+	Extractors []Extractor
+	Cache      Cache       // of layers' facts; nil keeps none
+	Caps       image.Caps  // what one layer may cost
+	Parallel   int         // layers at a time; 0 means two, or one on a single processor
+	Warn       func(error) // told what went wrong with the cache, which never fails a scan; may be called concurrently
+}
+
+// Scanner scans images. It may be used concurrently.
+type Scanner struct {
+	Config
+}
+
+// New returns a scanner.
+func New(c Config) *Scanner {
+	if c.Parallel <= 0 {
+		c.Parallel = min(2, runtime.GOMAXPROCS(0))
+	}
+	if c.Cache == nil {
+		c.Cache = noCache{}
+	}
+	if c.Warn == nil {
+		c.Warn = func(error) {}
+	}
+	c.Extractors = append([]Extractor{osRelease{}}, c.Extractors...)
+	return &Scanner{c}
+}
+
+// walker is the part of [image.Image] that reads layers.
+type walker interface {
+	Walk(ctx context.Context, i int, caps image.Caps, fn func(image.Entry, io.Reader) error) (image.Walked, error)
+}
+
+// Scan returns what is in m. Parts that are malformed, over a cap, or not what
+// their digest says are listed in the inventory, and what could be read is
+// there; it is an error only if the bytes could not be got at (Unavailable,
+// NotFound) or ctx ended.
+func (s *Scanner) Scan(ctx context.Context, m *image.Image) (*inventory.Inventory, error) {
+	return s.scan(ctx, m, m)
+}
+
+func (s *Scanner) scan(ctx context.Context, m *image.Image, w walker) (*inventory.Inventory, error) {
+	facts := make([]*inventory.Facts, len(m.Layers))
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(s.Parallel)
+	for i := range m.Layers {
+		group.Go(func() (err error) {
+			facts[i], err = s.facts(ctx, m.Layers[i], i, w)
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
+	v := describe(m)
+	claims(m, facts)
+	v.Merge(facts)
+	return v, nil
+}
+
+// facts returns those of one layer, from the cache or by walking it.
+func (s *Scanner) facts(ctx context.Context, d v1.Descriptor, i int, w walker) (*inventory.Facts, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	key := s.key(d)
+	if f, err := load(s.Cache, key, d.Digest); err != nil {
+		s.Warn(err)
+	} else if f != nil {
+		return f, nil
+	}
+	f, err := s.walk(ctx, i, w)
+	f.Digest = d.Digest
+	switch {
+	case err == nil:
+	case ctx.Err() != nil:
+		return nil, ctx.Err()
+	case fault.Is(err, fault.Untrusted), fault.Is(err, fault.Invalid):
+		f.DiffID = ""
+		f.Unreadable = append(f.Unreadable, inventory.Unreadable{Reason: err.Error(), Wrong: fault.Is(err, fault.Untrusted)})
+		return f, nil
+	default:
+		return nil, fmt.Errorf("scan: %w", err)
+	}
+	if f.Lasting() {
+		if err := store(s.Cache, key, f); err != nil {
+			s.Warn(err)
+		}
+	}
+	return f, nil
+}
+
+// describe returns the inventory without what the layers tell.
+func describe(m *image.Image) *inventory.Inventory {
+	v := &inventory.Inventory{
+		Image: m.Name, Manifest: m.Manifest.Digest, Platform: m.Spec.OS + "/" + m.Spec.Architecture,
+		Layers: make([]inventory.Layer, len(m.Layers)),
+	}
+	if m.Spec.Variant != "" {
+		v.Platform += "/" + m.Spec.Variant
+	}
+	if m.Spec.Created != nil {
+		v.Created = m.Spec.Created.UTC()
+	}
+	i := 0
+	for _, h := range m.Spec.History {
+		if !h.EmptyLayer && i < len(v.Layers) {
+			v.Layers[i].By = h.CreatedBy
+			i++
+		}
+	}
+	return v
+}
+
+// claims compares the diff IDs that the config states with those that we
+// computed: a config that speaks of other layers is wrong evidence.
+func claims(m *image.Image, facts []*inventory.Facts) {
+	stated := m.Spec.RootFS.DiffIDs
+	for i, f := range facts {
+		var reason string
+		switch {
+		case i >= len(stated):
+			reason = fmt.Sprintf("the config states %d layers, the manifest has %d", len(stated), len(facts))
+		case f.DiffID != "" && stated[i] != f.DiffID:
+			reason = fmt.Sprintf("the config states diff ID %s, the layer's is %s", stated[i], f.DiffID)
+		case i == len(facts)-1 && len(stated) > len(facts):
+			reason = fmt.Sprintf("the config states %d layers, the manifest has %d", len(stated), len(facts))
+		}
+		if reason != "" {
+			f.Unreadable = append(f.Unreadable, inventory.Unreadable{Reason: reason, Wrong: true})
+		}
+	}
+}
