@@ -3,51 +3,112 @@
 package app
 
 import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
+
+	"github.com/goccy/go-yaml"
+
+	"plimsoll/internal/fault"
 )
+
+// maxConfig bounds the configuration file, in bytes.
+const maxConfig = 64 << 10
 
 // Settings are what a person may set by flag, by environment variable or in the
 // configuration file, in that order of precedence. [Settings.Fill] gives the
 // rest.
 type Settings struct {
-	Data      string // folder of state
-	Policy    string // file of the policy document
-	PlainHTTP bool   // registries on loopback are spoken to without TLS
+	Config    string `yaml:"-"`         // the configuration file
+	Data      string `yaml:"data"`      // folder of state
+	Policy    string `yaml:"policy"`    // file of the policy document
+	PlainHTTP bool   `yaml:"plainHTTP"` // registries on loopback are spoken to without TLS
 }
 
-// Fill sets what was left empty from PLIMSOLL_DATA, PLIMSOLL_POLICY and
-// PLIMSOLL_PLAIN_HTTP, and
-// otherwise to the defaults: /var/lib/plimsoll as root, a folder of the user's
-// own if not, and policy.yaml in it.
-func (s *Settings) Fill() {
-	if s.Data == "" {
-		s.Data = os.Getenv("PLIMSOLL_DATA")
+// Fill sets what no flag set: from the environment (PLIMSOLL_CONFIG,
+// PLIMSOLL_DATA, PLIMSOLL_POLICY, PLIMSOLL_PLAIN_HTTP), then from the
+// configuration file, then to the defaults. A configuration file that was named
+// must exist; the one in the default place need not.
+func (s *Settings) Fill() error {
+	set(&s.Config, os.Getenv("PLIMSOLL_CONFIG"))
+	file, err := readConfig(s.Config)
+	if err != nil {
+		return err
 	}
-	if s.Data == "" {
-		s.Data = defaultData()
-	}
-	if s.Policy == "" {
-		s.Policy = os.Getenv("PLIMSOLL_POLICY")
-	}
-	if s.Policy == "" {
-		s.Policy = filepath.Join(s.Data, "policy.yaml")
-	}
-	if v := os.Getenv("PLIMSOLL_PLAIN_HTTP"); v == "1" || v == "true" {
+	set(&s.Data, os.Getenv("PLIMSOLL_DATA"), file.Data, defaultData())
+	set(&s.Policy, os.Getenv("PLIMSOLL_POLICY"), file.Policy, filepath.Join(s.Data, "policy.yaml"))
+	if v := os.Getenv("PLIMSOLL_PLAIN_HTTP"); v == "1" || v == "true" || (v == "" && file.PlainHTTP) {
 		s.PlainHTTP = true
 	}
+	if s.Data, err = filepath.Abs(s.Data); err != nil {
+		return fmt.Errorf("data folder %q: %w", s.Data, err)
+	}
+	return nil
+}
+
+// set gives *to, if it is empty, the first of the values that is not.
+func set(to *string, values ...string) {
+	for _, v := range values {
+		if *to == "" {
+			*to = v
+		}
+	}
+}
+
+func readConfig(path string) (Settings, error) {
+	named := path != ""
+	if !named {
+		path = defaultConfig()
+	}
+	f, err := os.Open(path) // #nosec G304 -- the person's own file
+	if errors.Is(err, fs.ErrNotExist) && !named {
+		return Settings{}, nil
+	} else if err != nil {
+		return Settings{}, fmt.Errorf("read configuration: %w", err)
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, maxConfig+1))
+	if err != nil {
+		return Settings{}, fmt.Errorf("read configuration %q: %w", path, err)
+	}
+	if len(b) > maxConfig {
+		return Settings{}, fault.Errorf(fault.Invalid, "configuration %q is larger than %d bytes", path, maxConfig)
+	}
+	var s Settings
+	err = yaml.NewDecoder(bytes.NewReader(b), yaml.Strict()).Decode(&s)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return Settings{}, fault.Errorf(fault.Invalid, "configuration %q: %w", path, err)
+	}
+	return s, nil
+}
+
+func defaultConfig() string {
+	if os.Geteuid() == 0 {
+		return "/etc/plimsoll/config.yaml"
+	}
+	return filepath.Join(userFolder("XDG_CONFIG_HOME", ".config"), "config.yaml")
 }
 
 func defaultData() string {
 	if os.Geteuid() == 0 {
 		return "/var/lib/plimsoll"
 	}
-	if d := os.Getenv("XDG_DATA_HOME"); filepath.IsAbs(d) {
+	return userFolder("XDG_DATA_HOME", filepath.Join(".local", "share"))
+}
+
+// userFolder returns the folder of ours below the one that the XDG base
+// directory specification names by variable, or below the home folder's rest.
+func userFolder(variable, rest string) string {
+	if d := os.Getenv(variable); filepath.IsAbs(d) {
 		return filepath.Join(d, "plimsoll")
 	}
 	home, err := os.UserHomeDir()
 	if err != nil {
-		return "plimsoll-data"
+		return "plimsoll"
 	}
-	return filepath.Join(home, ".local", "share", "plimsoll")
+	return filepath.Join(home, rest, "plimsoll")
 }

@@ -74,11 +74,12 @@ func newRoot(env *Env) *cobra.Command {
 		return fault.Hint(fault.As(fault.Usage, err), "%s --help", cmd.CommandPath())
 	})
 	flags := root.PersistentFlags()
+	flags.StringVar(&env.Settings.Config, "config", "", "configuration file (PLIMSOLL_CONFIG)")
 	flags.StringVar(&env.Settings.Data, "data", "", "folder of state (PLIMSOLL_DATA)")
 	flags.StringVar(&env.Settings.Policy, "policy", "", "file of the policy document (PLIMSOLL_POLICY)")
 	flags.BoolVar(&env.Settings.PlainHTTP, "plain-http", false, "speak to registries on loopback without TLS (PLIMSOLL_PLAIN_HTTP)")
 	flags.StringVarP(&env.output, "output", "o", "table", "form of the result: table, json, or what the command names")
-	root.PersistentPreRun = func(*cobra.Command, []string) { env.Settings.Fill() }
+	root.PersistentPreRunE = func(*cobra.Command, []string) error { return env.Settings.Fill() }
 	root.CompletionOptions.HiddenDefaultCmd = true
 	for _, add := range commands {
 		root.AddCommand(add(env))
