@@ -95,7 +95,7 @@ func (s *story) ended(r result, want int, args []string) error {
 // ctx ends.
 func (s *story) run(ctx context.Context, env map[string]string, name string, args ...string) (result, error) {
 	cmd := exec.CommandContext(ctx, name, args...)
-	cmd.Env = s.environment(env)
+	cmd.Dir, cmd.Env = s.dir, s.environment(env)
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGINT) }
 	cmd.WaitDelay = 10 * time.Second
 	var out, errs bytes.Buffer

@@ -27,11 +27,7 @@ func (s *story) images(ctx context.Context) error {
 }
 
 func (s *story) push(ctx context.Context, tag, to string) error {
-	layout, err := filepath.Rel(s.top, filepath.Join(s.top, ".cache", "harbour"))
-	if err != nil {
-		return fmt.Errorf("find images: %w", err)
-	}
-	r, err := s.plimsoll(ctx, allowed, "copy", "oci:"+layout+":"+tag, to)
+	r, err := s.plimsoll(ctx, allowed, "copy", "oci:harbour:"+tag, to)
 	if err == nil && !strings.Contains(r.out, "sha256:") {
 		err = fmt.Errorf("copy names no digest")
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -21,18 +22,17 @@ func (s *story) records(ctx context.Context) error {
 	s.stage.fact("the log is whole")
 
 	s.stage.prose("A copy with one bit flipped:")
-	copied, err := s.copyLog("flipped")
-	if err != nil {
+	if err := s.copyLog("flipped"); err != nil {
 		return err
 	}
-	entries, err := filepath.Glob(filepath.Join(copied, "audit/tile/entries/*/*"))
+	entries, err := filepath.Glob(s.path("flipped/audit/tile/entries/*/*"))
 	if err != nil || len(entries) == 0 {
-		return fmt.Errorf("the log in %s has no entries", copied)
+		return errors.New("the log has no entries")
 	}
 	if err := flip(entries[0]); err != nil {
 		return err
 	}
-	if _, err := s.plimsoll(ctx, untrusted, "--data", copied, "audit", "verify"); err != nil {
+	if _, err := s.plimsoll(ctx, untrusted, "--data", "flipped", "audit", "verify"); err != nil {
 		return err
 	}
 	s.stage.fact("it is seen, exit code %d", untrusted)
@@ -43,37 +43,35 @@ func (s *story) records(ctx context.Context) error {
 func (s *story) rewritten(ctx context.Context) error {
 	s.stage.prose("The machine's administrator, who holds the log's key, cuts a copy short and signs it again.\n" +
 		"That copy alone is flawless. But somebody has kept an older checkpoint:")
-	checkpoint := s.path("checkpoint")
 	s.stage.command("cp data/audit/checkpoint checkpoint")
 	b, err := os.ReadFile(s.path("data/audit/checkpoint"))
 	if err == nil {
-		err = os.WriteFile(checkpoint, b, 0o600)
+		err = os.WriteFile(s.path("checkpoint"), b, 0o600)
 	}
 	if err != nil {
 		return fmt.Errorf("keep checkpoint: %w", err)
 	}
-	copied, err := s.copyLog("rewritten")
-	if err != nil {
+	if err := s.copyLog("rewritten"); err != nil {
 		return err
 	}
-	if err := forge.CutShort(filepath.Join(copied, "audit"), 2); err != nil {
+	if err := forge.CutShort(s.path("rewritten/audit"), 2); err != nil {
 		return err
 	}
-	if _, err := s.plimsoll(ctx, allowed, "--data", copied, "audit", "verify"); err != nil {
+	if _, err := s.plimsoll(ctx, allowed, "--data", "rewritten", "audit", "verify"); err != nil {
 		return err
 	}
-	if _, err := s.plimsoll(ctx, untrusted, "--data", copied, "audit", "verify", "--since", checkpoint); err != nil {
+	if _, err := s.plimsoll(ctx, untrusted, "--data", "rewritten", "audit", "verify", "--since", "checkpoint"); err != nil {
 		return err
 	}
 	s.stage.fact("it is seen, exit code %d", untrusted)
 	return nil
 }
 
-// copyLog copies the log into a data folder of its own and returns that.
-func (s *story) copyLog(name string) (string, error) {
-	copied := s.path(name)
-	if err := os.CopyFS(filepath.Join(copied, "audit"), os.DirFS(s.path("data/audit"))); err != nil {
-		return "", fmt.Errorf("copy log: %w", err)
+// copyLog copies the log into the data folder name.
+func (s *story) copyLog(name string) error {
+	s.stage.command("mkdir " + name + " && cp -r data/audit " + name)
+	if err := os.CopyFS(filepath.Join(s.path(name), "audit"), os.DirFS(s.path("data/audit"))); err != nil {
+		return fmt.Errorf("copy log: %w", err)
 	}
-	return copied, nil
+	return nil
 }

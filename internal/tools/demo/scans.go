@@ -57,7 +57,7 @@ var severities = []string{"critical", "high", "medium", "low", "unknown"}
 // scans looks into both images.
 func (s *story) scans(ctx context.Context) error {
 	s.stage.prose("Real advisories, kept in the project, become packs. A scan then reads every layer once.")
-	if _, err := s.plimsoll(ctx, allowed, "advisories", "build", "testdata/advisories"); err != nil {
+	if _, err := s.plimsoll(ctx, allowed, "advisories", "build", "advisories"); err != nil {
 		return err
 	}
 	found := map[string]*scan{}

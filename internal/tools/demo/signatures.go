@@ -19,7 +19,7 @@ func (s *story) signatures(ctx context.Context) error {
 	if err := s.keys(ctx); err != nil {
 		return err
 	}
-	repository := "file:" + s.path("repository.pem")
+	repository := "file:repository.pem"
 	if _, err := s.plimsoll(ctx, allowed, "trust", "init", s.gun(), "--root-key", rootKey, "--key", repository); err != nil {
 		return err
 	}
@@ -74,7 +74,7 @@ func (s *story) keys(ctx context.Context) error {
 	}
 	s.root = keys[0].Fingerprint
 	s.stage.fact("the policy will trust this root alone: %s", s.root)
-	if _, err := s.plimsoll(ctx, allowed, "key", "generate", "file:"+s.path("repository.pem")); err != nil {
+	if _, err := s.plimsoll(ctx, allowed, "key", "generate", "file:repository.pem"); err != nil {
 		return err
 	}
 	return s.writePolicy()
@@ -82,8 +82,8 @@ func (s *story) keys(ctx context.Context) error {
 
 // strangerSigns lets somebody with a data folder and keys of their own sign.
 func (s *story) strangerSigns(ctx context.Context) error {
-	data := []string{"--data", s.path("stranger")}
-	root, key := "file:"+s.path("stranger-root.pem"), "file:"+s.path("stranger.pem")
+	data := []string{"--data", "stranger"}
+	root, key := "file:stranger-root.pem", "file:stranger.pem"
 	for _, args := range [][]string{
 		{"key", "generate", root},
 		{"key", "generate", key},

@@ -60,6 +60,8 @@ func tell(ctx context.Context, top string, w io.Writer) (err error) {
 		{"Running sealed", s.runs},
 		{"Who decided what", s.records},
 	}
+	s.stage.prose("All this happens in %s, with PLIMSOLL_DATA=data, PLIMSOLL_POLICY=policy.yaml and\n"+
+		"PLIMSOLL_PLAIN_HTTP=true. Each command is shown, then run; each ✓ has been checked.", s.dir)
 	for i, part := range parts {
 		s.stage.title(i+1, part.title)
 		if err := part.tell(ctx); err != nil {
@@ -82,6 +84,11 @@ func begin(ctx context.Context, top string, w io.Writer) (*story, error) {
 	s.endings = append(s.endings, s.remove)
 	if err := os.Chmod(s.dir, 0o755); err != nil { //nolint:gosec // containers walk through it
 		return nil, errors.Join(err, s.end())
+	}
+	for name, target := range map[string]string{"harbour": ".cache/harbour", "advisories": "testdata/advisories"} {
+		if err := os.Symlink(filepath.Join(top, target), s.path(name)); err != nil {
+			return nil, errors.Join(fmt.Errorf("link %s: %w", name, err), s.end())
+		}
 	}
 	if s.registry, err = registry.Start(ctx, s.path("registry")); err != nil {
 		return nil, errors.Join(err, s.end())
