@@ -54,6 +54,12 @@ func newKeyGenerate(env *Env) *cobra.Command {
 	return cmd
 }
 
+// generated is what key generate says of a new key.
+type generated struct {
+	key.Info
+	PublicKey string `json:"publicKey"` // PEM, for those who trust the key
+}
+
 func (env *Env) keyGenerate(ctx context.Context, uri, name string) (err error) {
 	algorithm, err := key.ParseAlgorithm(name)
 	if err != nil {
@@ -72,7 +78,11 @@ func (env *Env) keyGenerate(ctx context.Context, uri, name string) (err error) {
 		return fmt.Errorf("the key %q was made, but is not described", uri)
 	}
 	info := described.Info()
-	return env.print(info, func(w io.Writer) {
+	public, err := key.MarshalPublic(signer.Public())
+	if err != nil {
+		return err
+	}
+	return env.print(generated{info, string(public)}, func(w io.Writer) {
 		fmt.Fprintf(w, "URI\t%s\nAlgorithm\t%s\nFingerprint\t%s\nWhere\t%s\nExtractable\t%s\n", // #nosec G705 -- a terminal, not a page
 			printable(info.URI), info.Algorithm, info.Fingerprint, printable(info.Where), extractable(info))
 	})

@@ -87,7 +87,7 @@ func sealCBC(secret, plain []byte) (pkix.AlgorithmIdentifier, []byte, error) {
 	pad := aes.BlockSize - len(plain)%aes.BlockSize
 	out := make([]byte, len(plain)+pad)
 	for i := copy(out, plain); i < len(out); i++ {
-		out[i] = byte(pad)
+		out[i] = byte(pad) // #nosec G115 -- 1 to 16
 	}
 	cipher.NewCBCEncrypter(block, iv).CryptBlocks(out, out)
 	return pkix.AlgorithmIdentifier{Algorithm: oidAES256, Parameters: asn1.RawValue{FullBytes: params}}, out, nil

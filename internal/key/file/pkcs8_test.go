@@ -116,3 +116,19 @@ func FuzzDecrypt(f *testing.F) {
 		}
 	})
 }
+
+func BenchmarkDecrypt(b *testing.B) {
+	private, err := generate(key.ECDSAP256)
+	if err != nil {
+		b.Fatal(err)
+	}
+	der, err := encrypt(private, []byte("x"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		if _, err := decrypt(der, []byte("x")); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

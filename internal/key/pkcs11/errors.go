@@ -41,6 +41,8 @@ func explain(err error, doing string, t token) error {
 	case pkcs11.CKR_DEVICE_REMOVED, pkcs11.CKR_TOKEN_NOT_PRESENT, pkcs11.CKR_SESSION_HANDLE_INVALID,
 		pkcs11.CKR_SESSION_CLOSED, pkcs11.CKR_SLOT_ID_INVALID:
 		return wrap("was removed", "put the token back and run the command again")
+	case pkcs11.CKR_OBJECT_HANDLE_INVALID, pkcs11.CKR_KEY_HANDLE_INVALID:
+		return wrap("no longer holds the key", "somebody deleted it, or exchanged the token: plimsoll key list pkcs11:")
 	case pkcs11.CKR_TOKEN_NOT_RECOGNIZED:
 		return wrap("is not one that its module knows", "another module may know it: set PLIMSOLL_PKCS11_MODULE")
 	case pkcs11.CKR_FUNCTION_CANCELED, pkcs11.CKR_FUNCTION_REJECTED:

@@ -58,13 +58,14 @@ func (s *session) generate(ctx context.Context, u uri, o object, algorithm key.A
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("generate a key in %s: %w", s.token, err)
 	}
-	pub, err := s.makePair(context.WithoutCancel(ctx), &o, mechanism, params)
+	ctx = context.WithoutCancel(ctx) // from here on there is a key: either it is whole or it is deleted
+	pub, err := s.makePair(ctx, &o, mechanism, params)
 	if err != nil {
 		return nil, explain(err, "generate a key", s.token)
 	}
 	k, err := s.confirm(ctx, u, o)
 	if err != nil {
-		return nil, errors.Join(err, s.destroy(context.WithoutCancel(ctx), o.handle, pub))
+		return nil, errors.Join(err, s.destroy(ctx, o.handle, pub))
 	}
 	return k, nil
 }
@@ -105,7 +106,7 @@ func (s *session) vacant(ctx context.Context, u uri, o object) error {
 }
 
 // makePair generates the pair, sets o's handle to the private key and returns
-// the public key's. It does not stop in the middle.
+// the public key's.
 func (s *session) makePair(ctx context.Context, o *object, mechanism uint, params []byte) (pub pkcs11.ObjectHandle, err error) {
 	public := []*pkcs11.Attribute{
 		pkcs11.NewAttribute(pkcs11.CKA_TOKEN, true),

@@ -3,7 +3,6 @@
 package pkcs11
 
 import (
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -103,5 +102,3 @@ func checked(path string) ([]string, error) {
 	}
 	return []string{path}, nil
 }
-
-func quoted(s string) string { return fmt.Sprintf("%q", s) }

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 
@@ -240,6 +241,21 @@ func TestAlwaysAuthenticate(t *testing.T) {
 	}
 }
 
+func TestTokenThatIsWipedWhileItIsOpen(t *testing.T) {
+	p := newProvider(t, "release")
+	k := generate(t, p, "pkcs11:object=root", key.ECDSAP256)
+	tokens, err := filepath.Glob(filepath.Join(filepath.Dir(os.Getenv("SOFTHSM2_CONF")), "*-*-*"))
+	if err != nil || len(tokens) != 1 {
+		t.Fatalf("tokens: %v, %v", tokens, err)
+	}
+	if err := os.RemoveAll(tokens[0]); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := k.Sign(t.Context(), []byte("x")); !fault.Is(err, fault.Unavailable) || !strings.Contains(err.Error(), `token "release"`) {
+		t.Errorf("Sign: %v", err)
+	}
+}
+
 func TestEndedContext(t *testing.T) {
 	p := newProvider(t, "release")
 	k := generate(t, p, "pkcs11:object=root", key.ECDSAP256)
@@ -273,4 +289,61 @@ func TestCallThatHangs(t *testing.T) {
 		}
 		close(hang)
 	})
+}
+
+func TestModuleIsFoundByItself(t *testing.T) {
+	module := softHSM(t)
+	if first(usual[0]) == "" {
+		lacking(t, "SoftHSM2 in a usual place")
+	}
+	addToken(t, "release")
+	p := New(Config{PIN: goodPIN})
+	generate(t, p, "pkcs11:token=release;object=root", key.ECDSAP256)
+	for _, query := range []string{"module-name=softhsm2", "module-name=libsofthsm2", "module-path=" + module} {
+		uri := "pkcs11:token=release;object=root?" + query
+		if got := open(t, p, uri).Info().URI; !strings.HasSuffix(got, "?"+query) {
+			t.Errorf("the URI %q does not open the key again", got)
+		}
+	}
+}
+
+func TestConcurrentUse(t *testing.T) {
+	p := newProvider(t, "release")
+	closed(t, generate(t, p, "pkcs11:object=root", key.ECDSAP256))
+	var wait sync.WaitGroup
+	for range 8 {
+		wait.Go(func() {
+			s, err := p.Open(t.Context(), "pkcs11:object=root")
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			if _, err := s.Sign(t.Context(), []byte("x")); err != nil {
+				t.Error(err)
+			}
+			if err := s.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wait.Wait()
+	if len(p.modules) != 0 {
+		t.Errorf("%d modules are left", len(p.modules))
+	}
+}
+
+func BenchmarkSign(b *testing.B) {
+	p := newProvider(b, "release")
+	s, err := p.Generate(b.Context(), "pkcs11:object=root", key.ECDSAP256)
+	if err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		if _, err := s.Sign(b.Context(), []byte("root.json")); err != nil {
+			b.Fatal(err)
+		}
+	}
+	if err := s.Close(); err != nil {
+		b.Error(err)
+	}
 }

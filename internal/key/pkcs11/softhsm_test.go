@@ -20,7 +20,7 @@ import (
 const goodPIN = "4711"
 
 // lacking skips for want of what, but fails where everything must run.
-func lacking(t *testing.T, what string) {
+func lacking(t testing.TB, what string) {
 	t.Helper()
 	if os.Getenv("CI") == "true" {
 		t.Fatalf("%s is missing", what)
@@ -30,7 +30,7 @@ func lacking(t *testing.T, what string) {
 
 // softHSM returns the path of the real SoftHSM2 module and makes its store a
 // folder of this test's own.
-func softHSM(t *testing.T) string {
+func softHSM(t testing.TB) string {
 	t.Helper()
 	module := os.Getenv("PLIMSOLL_PKCS11_MODULE")
 	if module == "" {
@@ -50,7 +50,7 @@ func softHSM(t *testing.T) string {
 }
 
 // addToken initialises a token in the test's store.
-func addToken(t *testing.T, label string) {
+func addToken(t testing.TB, label string) {
 	t.Helper()
 	util := os.Getenv("PLIMSOLL_SOFTHSM2_UTIL")
 	if util == "" {
@@ -67,7 +67,7 @@ func addToken(t *testing.T, label string) {
 }
 
 // newProvider returns a provider over a fresh store with the tokens labels.
-func newProvider(t *testing.T, labels ...string) *Provider {
+func newProvider(t testing.TB, labels ...string) *Provider {
 	t.Helper()
 	module := softHSM(t)
 	for _, label := range labels {
