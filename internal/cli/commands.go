@@ -6,6 +6,9 @@ import "github.com/spf13/cobra"
 // a person meets it.
 var commands = []func(*Env) *cobra.Command{
 	newKey,
+	newTrust,
+	newSign,
+	newVerify,
 	newCopy,
 	newSBOM,
 	newVersion,

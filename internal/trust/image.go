@@ -23,21 +23,6 @@ type Platform struct {
 	ChainID  ref.Digest // of all its layers (OCI image-spec config.md, "Layer ChainID")
 }
 
-// ChainID returns the chain ID of layers with the given diff IDs, bottom first
-// (OCI image-spec config.md, "Layer ChainID"); "" if there are none.
-func ChainID(diffIDs []ref.Digest) ref.Digest {
-	var chain ref.Digest
-	for _, d := range diffIDs {
-		if chain == "" {
-			chain = d
-			continue
-		}
-		sum, _ := hashOf("sha256", []byte(string(chain)+" "+string(d)))
-		chain = ref.Digest("sha256:" + sum)
-	}
-	return chain
-}
-
 // check refuses an image that a reader would not find again.
 func (m *Image) check() error {
 	d, err := ref.ParseDigest(string(m.Digest))
