@@ -39,26 +39,32 @@ type cveMetric struct {
 	Vector string `json:"vectorString"`
 }
 
-// parseCVE reads one record. One that was rejected or that nobody has rated
-// gives no record.
+// parseCVE reads one record or a list of them. One that was rejected or that
+// nobody has rated gives no record.
 func parseCVE(body []byte) ([]*advisory.Record, []error) {
-	var doc cveRecord
-	if err := json.Unmarshal(body, &doc); err != nil {
-		return nil, []error{err}
-	}
-	if doc.Metadata.ID == "" {
-		return nil, []error{fmt.Errorf("no cveId")}
-	}
+	return eachOf(body, func(one []byte) (*advisory.Record, error) {
+		var doc cveRecord
+		if err := json.Unmarshal(one, &doc); err != nil {
+			return nil, err
+		}
+		if doc.Metadata.ID == "" {
+			return nil, fmt.Errorf("no cveId")
+		}
+		return doc.record(), nil
+	})
+}
+
+func (doc *cveRecord) record() *advisory.Record {
 	r := &advisory.Record{ID: doc.Metadata.ID, Severity: doc.Containers.CNA.vectors()}
 	for _, c := range doc.Containers.ADP {
 		r.Severity = append(r.Severity, c.vectors()...)
 	}
 	if doc.Metadata.State == "REJECTED" || len(r.Severity) == 0 {
-		return []*advisory.Record{nil}, nil
+		return nil
 	}
 	r.Summary = doc.Containers.CNA.summary()
 	r.Affected = []advisory.Affected{{Package: advisory.Package{Ecosystem: advisory.Severities, Name: r.ID}}}
-	return []*advisory.Record{r}, nil
+	return r
 }
 
 func (c *cveContainer) vectors() (out []advisory.Vector) {

@@ -24,6 +24,7 @@ const (
 // formats are the formats that the manifest may name.
 var formats = map[string]format{
 	"osv":                {"*.json", small, parseOSV},
+	"osv-severity":       {"*.json", large, parseOSVSeverity},
 	"osv-yaml":           {"*.yaml", small, parseOSVYAML},
 	"rustsec":            {"RUSTSEC-*.md", small, parseRustSec},
 	"nodejs-security-wg": {"[0-9]*.json", small, parseNodeSecurity},

@@ -22,6 +22,6 @@ type Finding struct {
 	Exploited  bool                `json:"exploited,omitempty"` // listed in CISA's KEV catalogue
 	Summary    string              `json:"summary,omitempty"`   // one line
 	Advice     string              `json:"advice"`              // what to do, one sentence
-	Source     string              `json:"source"`              // the pack that it came from: "debian:12", "npm"
+	Source     string              `json:"source"`              // the ecosystem whose advisories it came from: "Debian:12", "npm"
 	URL        string              `json:"url,omitempty"`
 }

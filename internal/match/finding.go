@@ -3,7 +3,6 @@ package match
 import (
 	"cmp"
 	"slices"
-	"strings"
 	"time"
 
 	"plimsoll/internal/advisory"
@@ -18,7 +17,7 @@ func (r *run) finding(c *inventory.Component, t target, order advisory.Order, gr
 		Advisory:  first.ID,
 		Component: *c,
 		Fixed:     fix(order, group, t.version),
-		Source:    strings.ToLower(string(t.ecosystem)),
+		Source:    string(t.ecosystem),
 		URL:       first.Database.URL,
 	}
 	f.ID, f.Aliases = names(group)

@@ -127,6 +127,9 @@ func goSemver(v string) string {
 		return v // cannot be compared, which is a finding
 	}
 	patch := m[2]
+	if patch == "" && strings.Contains(v, "-") { // 1.27-3f2a1b: on the way to 1.27
+		return m[1] + ".0-0"
+	}
 	if patch == "" {
 		patch = ".0"
 	}
