@@ -11,5 +11,9 @@ var commands = []func(*Env) *cobra.Command{
 	newVerify,
 	newCopy,
 	newSBOM,
+	newCheck,
+	newCopy,
+	newPolicy,
+	newAudit,
 	newVersion,
 }
