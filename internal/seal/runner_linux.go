@@ -12,6 +12,7 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -52,9 +53,6 @@ type Started struct {
 	Runtime  string        `json:"runtime"`
 	Prepared time.Duration `json:"preparedNanoseconds"` // from the call of Run until the runtime was started
 }
-
-// Streams are the container's standard streams; it gets the files themselves.
-type Streams struct{ In, Out, Err *os.File }
 
 // Runner runs containers. Its methods may be called concurrently.
 type Runner struct {
@@ -148,11 +146,18 @@ func (r *Runner) Run(ctx context.Context, req Request, layers []string, streams 
 	if err != nil {
 		return 0, err
 	}
-	prepared, err := r.start(ctx, p, streams)
+	connected, err := streams.connect()
 	if err != nil {
 		return 0, err
 	}
-	return r.attend(ctx, p, backend, prepared.Sub(start), signals)
+	prepared, err := r.start(ctx, p, connected)
+	if err == nil {
+		code, err = r.attend(ctx, p, backend, prepared.Sub(start), signals)
+	}
+	if err == nil {
+		connected.wait.Wait() // everything that wrote died with the first process
+	}
+	return code, err
 }
 
 // checkSwap refuses hosts on which a container could leave its memory limit for
@@ -214,7 +219,7 @@ func makeBuildDir() error {
 
 // start runs the stage, and the runtime that it becomes, until the container is
 // made. It returns when the stage became the runtime.
-func (r *Runner) start(ctx context.Context, p *plan, streams Streams) (prepared time.Time, err error) {
+func (r *Runner) start(ctx context.Context, p *plan, streams *pipes) (prepared time.Time, err error) {
 	// The runtime ends when the container runs, and the container becomes ours.
 	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
 		return prepared, fmt.Errorf("become subreaper: %w", err)
@@ -224,7 +229,7 @@ func (r *Runner) start(ctx context.Context, p *plan, streams Streams) (prepared 
 	defer runtime.UnlockOSThread()
 	cmd := exec.CommandContext(ctx, "/proc/self/exe")
 	cmd.Args = r.config.Stage
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = streams.In, streams.Out, streams.Err
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = streams.inside[0], streams.inside[1], streams.inside[2]
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNS, Pdeathsig: syscall.SIGKILL}
 	planR, planW, err := os.Pipe()
 	if err != nil {
@@ -237,7 +242,7 @@ func (r *Runner) start(ctx context.Context, p *plan, streams Streams) (prepared 
 	defer func() { err = errors.Join(err, reportR.Close()) }()
 	cmd.ExtraFiles = []*os.File{planR, reportW}
 	err = cmd.Start()
-	err = errors.Join(err, planR.Close(), reportW.Close())
+	err = errors.Join(err, planR.Close(), reportW.Close(), streams.release())
 	if err != nil {
 		return prepared, errors.Join(fault.As(fault.Unavailable, fmt.Errorf("start stage: %w", err)), planW.Close())
 	}
@@ -291,11 +296,11 @@ func (r *Runner) attend(ctx context.Context, p *plan, b Backend, prepared time.D
 		})
 	}
 	done := make(chan struct{})
-	go func() {
-		r.conduct(ctx, process, signals, done)
-	}()
+	var conductor sync.WaitGroup
+	conductor.Go(func() { r.conduct(ctx, process, signals, done) })
 	final, err := process.Wait()
 	close(done)
+	conductor.Wait()
 	if err != nil {
 		return 0, fmt.Errorf("wait for container: %w", err)
 	}

@@ -142,6 +142,12 @@ func (p *plan) writeBundle() error {
 	if err != nil {
 		return err
 	}
+	// The pipes belong to the process, so that it can open /dev/stdout again.
+	for fd := range 3 {
+		if err := unix.Fchown(fd, int(p.IDs.Base+id.UID), int(p.IDs.Base+id.GID)); err != nil {
+			return fmt.Errorf("give standard streams to the container: %w", err)
+		}
+	}
 	name := hostname(p.ID)
 	hosts := "127.0.0.1\tlocalhost " + name + "\n::1\tlocalhost ip6-localhost\n"
 	for file, text := range map[string]string{hostsFile: hosts, nameFile: name + "\n"} {
