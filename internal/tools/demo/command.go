@@ -16,7 +16,7 @@ import (
 )
 
 // maxLines is how much of one command's output is shown.
-const maxLines = 24
+const maxLines = 44
 
 // Exit codes of plimsoll.
 const (

@@ -57,20 +57,19 @@ func (s *stage) fact(format string, args ...any) {
 	fmt.Fprintf(s.w, "  %s %s\n", s.styled(green, "✓"), fmt.Sprintf(format, args...))
 }
 
-// output shows what a command printed, at most limit lines of it.
+// output shows what a command printed: all of it, or where that is more than
+// limit lines, as many from its beginning and its end.
 func (s *stage) output(text string, limit int) {
-	lines := strings.Split(strings.TrimRight(text, "\n"), "\n")
 	if text == "" {
 		return
 	}
-	hidden := 0
-	if len(lines) > limit {
-		hidden, lines = len(lines)-limit, lines[:limit]
+	lines := strings.Split(strings.TrimRight(text, "\n"), "\n")
+	if hidden := len(lines) - limit; hidden > 1 {
+		tail := lines[len(lines)-limit/2:]
+		lines = append(lines[:limit-limit/2:limit-limit/2], s.styled(dim, fmt.Sprintf("… %d lines more …", hidden)))
+		lines = append(lines, tail...)
 	}
 	for _, line := range lines {
 		fmt.Fprintln(s.w, line)
-	}
-	if hidden > 0 {
-		fmt.Fprintln(s.w, s.styled(dim, fmt.Sprintf("… and %d lines more", hidden)))
 	}
 }
