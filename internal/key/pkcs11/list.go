@@ -17,7 +17,8 @@ import (
 // List describes the P-256 and Ed25519 keys in all tokens that uri means, as far
 // as they show them without a PIN. Only where uri names its token and that shows
 // none, it logs in, because a PIN must not be tried on a token that nobody named.
-// A module or slot that cannot be looked at is told to the [key.Notifier].
+// Where all tokens are meant, a module or slot that cannot be looked at is told to
+// the [key.Notifier].
 func (p *Provider) List(ctx context.Context, uri string) (_ []key.Info, err error) {
 	u, err := parseURI(uri)
 	if err != nil {
@@ -31,8 +32,10 @@ func (p *Provider) List(ctx context.Context, uri string) (_ []key.Info, err erro
 	if len(found.matching) == 0 && len(u.path) > 0 {
 		return nil, found.none(u)
 	}
-	for _, problem := range found.problems {
-		p.notify("not everything is listed: " + problem.Error())
+	if !namesToken(u) {
+		for _, problem := range found.problems {
+			p.notify("not everything is listed: " + problem.Error())
+		}
 	}
 	var all []key.Info
 	for _, t := range found.matching {

@@ -7,18 +7,24 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 
 	"plimsoll/internal/fault"
 )
 
 // usual are the modules that are looked for, each under the names that
-// distributions give its file. The first that is there counts.
-var usual = [][]string{
-	{"softhsm/libsofthsm2.so", "pkcs11/libsofthsm2.so", "libsofthsm2.so"},
-	{"pkcs11/opensc-pkcs11.so", "opensc-pkcs11.so"},
-	{"libykcs11.so.2", "libykcs11.so", "pkcs11/libykcs11.so"},
-	{"pkcs11/libtpm2_pkcs11.so", "libtpm2_pkcs11.so.1", "libtpm2_pkcs11.so"},
+// distributions give its file; the first that is there counts. One that needs a
+// device is left alone where there is none of it: the TPM's would make itself a
+// store in the user's folder and write a page of errors.
+var usual = []struct{ names, devices []string }{
+	{names: []string{"softhsm/libsofthsm2.so", "pkcs11/libsofthsm2.so", "libsofthsm2.so"}},
+	{names: []string{"pkcs11/opensc-pkcs11.so", "opensc-pkcs11.so"}},
+	{names: []string{"libykcs11.so.2", "libykcs11.so", "pkcs11/libykcs11.so"}},
+	{
+		names:   []string{"pkcs11/libtpm2_pkcs11.so", "libtpm2_pkcs11.so.1", "libtpm2_pkcs11.so"},
+		devices: []string{"/dev/tpmrm0", "/dev/tpm0"},
+	},
 }
 
 // triplets are Debian's folders by architecture.
@@ -44,8 +50,8 @@ func (p *Provider) modulePaths(u uri) ([]string, error) {
 		return checked(filepath.Clean(p.config.Module))
 	}
 	var found []string
-	for _, names := range usual {
-		if path := first(names); path != "" {
+	for _, m := range usual {
+		if path := first(m.names); path != "" && (len(m.devices) == 0 || slices.ContainsFunc(m.devices, exists)) {
 			found = append(found, path)
 		}
 	}
@@ -69,6 +75,11 @@ func namedModule(name string) ([]string, error) {
 	}
 	err := fault.Errorf(fault.Unavailable, "no PKCS#11 module called %q in the usual places", name)
 	return nil, fault.Hint(err, "give its path: module-path=/path/to/module.so")
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
 }
 
 // first returns the path of the first of names, which is wanted in this order,

@@ -34,7 +34,7 @@ func softHSM(t testing.TB) string {
 	t.Helper()
 	module := os.Getenv("PLIMSOLL_PKCS11_MODULE")
 	if module == "" {
-		module = first(usual[0])
+		module = first(usual[0].names)
 	}
 	if module == "" {
 		lacking(t, "SoftHSM2 (libsofthsm2.so, or PLIMSOLL_PKCS11_MODULE)")

@@ -97,7 +97,8 @@ func (p *Provider) survey(ctx context.Context, u uri) (*survey, error) {
 			return nil, errors.Join(fmt.Errorf("look for tokens: %w", ctx.Err()), s.release())
 		}
 		if err != nil {
-			s.problems = append(s.problems, fault.As(fault.Unavailable, fmt.Errorf("look for tokens with PKCS#11 module %q: %w", path, err)))
+			err = fault.Errorf(fault.Unavailable, "look for tokens with PKCS#11 module %q: %w", path, err)
+			s.problems = append(s.problems, fault.Hint(err, "see that what the module needs is running: pcscd for cards and USB keys"))
 		}
 	}
 	for _, tokens := range [][]token{s.matching, s.others} {
@@ -105,7 +106,7 @@ func (p *Provider) survey(ctx context.Context, u uri) (*survey, error) {
 			return cmp.Or(cmp.Compare(a.info.Label, b.info.Label), cmp.Compare(a.info.SerialNumber, b.info.SerialNumber))
 		})
 	}
-	if len(s.problems) == len(paths) && len(s.matching) == 0 {
+	if len(s.problems) >= len(paths) && len(s.matching)+len(s.others)+s.blank == 0 {
 		return nil, errors.Join(s.problems[0], s.release())
 	}
 	return s, nil
@@ -176,12 +177,12 @@ func (s *survey) distinct(u uri) string {
 }
 
 func (s *survey) none(u uri) error {
-	seen := "no token is there"
+	seen := "there is no initialised token"
 	if len(s.others) > 0 {
 		seen = "there is " + names(s.others)
 	}
 	if s.blank > 0 {
-		seen += fmt.Sprintf(", and %d that are not initialised", s.blank)
+		seen += fmt.Sprintf("; not initialised: %d", s.blank)
 	}
 	for _, err := range s.problems {
 		seen += fmt.Sprintf("; %v", err)
