@@ -15,5 +15,7 @@ var commands = []func(*Env) *cobra.Command{
 	newCopy,
 	newPolicy,
 	newAudit,
+	newSBOM,
+	newCopy,
 	newVersion,
 }

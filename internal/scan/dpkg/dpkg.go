@@ -25,8 +25,9 @@ var _ scan.Extractor = Extractor{}
 
 const (
 	root     = "var/lib/dpkg/"
-	maxSize  = 256 << 20 // bytes of one file
-	lineSize = 64 << 10  // bytes of one line that is looked at
+	foreign  = "usr/lib/node_modules/" // Debian's own npm packages lie in usr/share/nodejs
+	maxSize  = 256 << 20               // bytes of one file
+	lineSize = 64 << 10                // bytes of one line that is looked at
 )
 
 // Name implements [scan.Extractor].
@@ -173,7 +174,8 @@ func owned(r io.Reader, pkg string, skip int) ([]inventory.Owned, error) {
 		if !whole || len(line) < skip {
 			return nil
 		}
-		if p := strings.TrimPrefix(string(line[skip:]), "/"); scan.Ownable(p) {
+		p := strings.TrimPrefix(string(line[skip:]), "/")
+		if scan.Ownable(p) && !strings.HasPrefix(p, foreign) {
 			out = append(out, inventory.Owned{Path: p, Package: pkg, Type: inventory.Deb})
 		}
 		return nil

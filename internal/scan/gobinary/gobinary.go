@@ -15,6 +15,7 @@ import (
 	"path"
 	"runtime/debug"
 	"strings"
+	"sync"
 
 	"plimsoll/internal/fault"
 	"plimsoll/internal/image"
@@ -63,10 +64,15 @@ func (Extractor) Extract(_ context.Context, f scan.File) (inventory.Found, error
 // magic begins the build information, at an address that 16 divides.
 var magic = []byte("\xff Go buildinf:")
 
+// windows are buffers to look at files through.
+var windows = sync.Pool{New: func() any { return new([64 << 10]byte) }}
+
 // doubt returns cause if the file seems to hold build information nevertheless.
 func doubt(content io.ReaderAt, cause error) error {
 	const align = 16
-	buf := make([]byte, 64<<10)
+	window, _ := windows.Get().(*[64 << 10]byte)
+	defer windows.Put(window)
+	buf := window[:]
 	for at := int64(0); ; at += int64(len(buf) - align) {
 		n, err := content.ReadAt(buf, at)
 		for chunk, from := buf[:n], 0; ; {

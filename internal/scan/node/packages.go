@@ -92,7 +92,7 @@ func decode(f scan.File, limit int64, v any) error {
 
 func component(name, version string) inventory.Component {
 	c := inventory.Component{Kind: inventory.Library, Type: inventory.NPM, Name: name, Version: strings.TrimPrefix(version, "v")}
-	if scope, rest, ok := strings.Cut(name, "/"); ok && strings.HasPrefix(scope, "@") {
+	if scope, rest, ok := strings.Cut(name, "/"); ok && strings.HasPrefix(scope, "@") && rest != "" {
 		c.Namespace, c.Name = scope, rest
 	}
 	return c

@@ -139,6 +139,15 @@ func first(b []byte) []byte {
 	return s
 }
 
+// mayMatter spares most files the making of their path.
+func mayMatter(name []byte) bool {
+	switch string(name) {
+	case "METADATA", "PKG-INFO", "package.json":
+		return true
+	}
+	return bytes.HasSuffix(name, []byte(".egg-info"))
+}
+
 // own notes the files of the package that matter: names[i] lies in the
 // directory dirs[dirIndexes[i]].
 func (p *pkg) own(names, dirs, dirIndexes []byte) {
@@ -146,7 +155,7 @@ func (p *pkg) own(names, dirs, dirIndexes []byte) {
 	for ; len(dirIndexes) >= 4 && len(names) > 0; dirIndexes = dirIndexes[4:] {
 		name := first(names)
 		names = names[min(len(name)+1, len(names)):]
-		if !scan.Ownable("/"+string(name)) && string(name) != "METADATA" {
+		if !mayMatter(name) {
 			continue
 		}
 		i := int(binary.BigEndian.Uint32(dirIndexes))

@@ -1,0 +1,29 @@
+package all_test
+
+import (
+	"testing"
+
+	"plimsoll/internal/image"
+	"plimsoll/internal/scan/all"
+)
+
+// TestNamesAreUnique: evidence and cache keys tell extractors apart by name.
+func TestNamesAreUnique(t *testing.T) {
+	seen := map[string]bool{}
+	for _, x := range all.Extractors() {
+		if x.Name() == "" || x.Version() < 1 || seen[x.Name()] {
+			t.Errorf("extractor %T: name %q, version %d", x, x.Name(), x.Version())
+		}
+		seen[x.Name()] = true
+	}
+}
+
+// TestNobodyWantsEverything: what no extractor reads costs nothing but its
+// place in the stream.
+func TestNobodyWantsEverything(t *testing.T) {
+	for _, x := range all.Extractors() {
+		if x.Wants(image.Entry{Path: "usr/share/doc/x/README", Size: 100}, []byte("hello, world")) {
+			t.Errorf("%s reads plain text", x.Name())
+		}
+	}
+}
