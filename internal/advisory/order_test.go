@@ -1,8 +1,10 @@
 package advisory_test
 
 import (
+	"archive/tar"
 	"bufio"
 	"cmp"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -12,9 +14,6 @@ import (
 	apk "github.com/knqyf263/go-apk-version"
 	deb "github.com/knqyf263/go-deb-version"
 	rpm "github.com/knqyf263/go-rpm-version"
-
-	"archive/tar"
-	"io"
 
 	"plimsoll/internal/advisory"
 	"plimsoll/internal/fault"
@@ -64,10 +63,24 @@ func TestOrderRefuses(t *testing.T) {
 		ecosystem advisory.Ecosystem
 		version   string
 	}{
-		{"Debian:12", ""}, {"Debian:12", "1:"}, {"Debian:12", "1 2"}, {"Debian:12", "1\x1b[2J"},
-		{"AlmaLinux:9", ""}, {"AlmaLinux:9", "-1"}, {"AlmaLinux:9", "1\n"},
-		{"Alpine:v3.19", ""}, {"Alpine:v3.19", "a1"}, {"Alpine:v3.19", "1_nonsense"}, {"Alpine:v3.19", "1-r"},
-		{"Go", "(devel)"}, {"Go", ""}, {"npm", ""}, {"npm", "1.x"}, {"npm", "latest"}, {"PyPI", "unknown"}, {"crates.io", "one"},
+		{"Debian:12", ""},
+		{"Debian:12", "1:"},
+		{"Debian:12", "1 2"},
+		{"Debian:12", "1\x1b[2J"},
+		{"AlmaLinux:9", ""},
+		{"AlmaLinux:9", "-1"},
+		{"AlmaLinux:9", "1\n"},
+		{"Alpine:v3.19", ""},
+		{"Alpine:v3.19", "a1"},
+		{"Alpine:v3.19", "1_nonsense"},
+		{"Alpine:v3.19", "1-r"},
+		{"Go", "(devel)"},
+		{"Go", ""},
+		{"npm", ""},
+		{"npm", "1.x"},
+		{"npm", "latest"},
+		{"PyPI", "unknown"},
+		{"crates.io", "one"},
 		{"Go", "v1." + strings.Repeat("9", 600)},
 	}
 	for _, tt := range tests {

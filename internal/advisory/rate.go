@@ -16,7 +16,7 @@ type Vector struct {
 	Score string `json:"score"`
 }
 
-// Score returns the vector's base score from 0 to 10, and the version of CVSS
+// base returns the vector's base score from 0 to 10, and the version of CVSS
 // that it is written in, 0 if it is not CVSS.
 func (v Vector) base() (score float64, version int, err error) {
 	s := strings.TrimSpace(v.Score)
@@ -51,9 +51,9 @@ func (v Vector) base() (score float64, version int, err error) {
 	return 0, 0, nil
 }
 
-// Worst rates the vectors of the newest version of CVSS among them and returns
+// worst rates the vectors of the newest version of CVSS among them and returns
 // the highest score; Unknown if there is none.
-func Worst(vectors []Vector) (Severity, float64, error) {
+func worst(vectors []Vector) (Severity, float64, error) {
 	best, newest := 0.0, 0
 	for _, v := range vectors {
 		score, version, err := v.base()
@@ -84,7 +84,7 @@ func (r *Record) Rate() (s Severity, score float64, err error) {
 	for _, a := range r.Affected {
 		all = append(all[:len(all):len(all)], a.Severity...)
 	}
-	if s, score, err = Worst(all); err != nil || s != Unknown {
+	if s, score, err = worst(all); err != nil || s != Unknown {
 		return s, score, err
 	}
 	return words[strings.ToLower(r.Database.Severity)], 0, nil

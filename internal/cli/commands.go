@@ -17,5 +17,7 @@ var commands = []func(*Env) *cobra.Command{
 	newAudit,
 	newSBOM,
 	newCopy,
+	newScan,
+	newAdvisories,
 	newVersion,
 }

@@ -29,7 +29,8 @@ func TestMain(m *testing.M) {
 }
 
 // TestScripts runs one file per behaviour. Each has a data folder of its own
-// ($PLIMSOLL_DATA) and a registry of its own on loopback ($REGISTRY).
+// ($PLIMSOLL_DATA) and a registry of its own on loopback ($REGISTRY), and may use
+// the carried sources of advisories ($ADVISORIES).
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
@@ -40,7 +41,9 @@ func TestScripts(t *testing.T) {
 			env.Setenv("REGISTRY", strings.TrimPrefix(server.URL, "http://"))
 			env.Setenv("PLIMSOLL_DATA", filepath.Join(env.WorkDir, "data"))
 			env.Setenv("HOME", env.WorkDir)
-			return nil
+			advisories, err := filepath.Abs("../../testdata/advisories") // carried with the code
+			env.Setenv("ADVISORIES", advisories)
+			return err
 		},
 		Condition: condition,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){

@@ -2,6 +2,7 @@ package match
 
 import (
 	"cmp"
+	"context"
 	"slices"
 	"time"
 
@@ -11,7 +12,7 @@ import (
 )
 
 // finding makes one of a group of records about one hole.
-func (r *run) finding(c *inventory.Component, t target, order advisory.Order, group []hit) (finding.Finding, error) {
+func (r *run) finding(ctx context.Context, c *inventory.Component, t target, order advisory.Order, group []hit) (finding.Finding, error) {
 	first := group[0].record
 	f := finding.Finding{
 		Advisory:  first.ID,
@@ -36,7 +37,7 @@ func (r *run) finding(c *inventory.Component, t target, order advisory.Order, gr
 		f.Summary = cmp.Or(f.Summary, h.record.Summary)
 		unclear = unclear && h.unclear
 	}
-	if err := r.overlay(&f); err != nil {
+	if err := r.overlay(ctx, &f); err != nil {
 		return finding.Finding{}, err
 	}
 	f.Advice = r.advise(c, t, f.Fixed, note(group), unclear)
@@ -44,13 +45,13 @@ func (r *run) finding(c *inventory.Component, t target, order advisory.Order, gr
 }
 
 // overlay adds what is known about the finding's CVEs by themselves.
-func (r *run) overlay(f *finding.Finding) error {
+func (r *run) overlay(ctx context.Context, f *finding.Finding) error {
 	rated := f.Severity != advisory.Unknown
 	for _, name := range slices.Concat([]string{f.ID}, f.Aliases) {
 		if !isCVE(name) {
 			continue
 		}
-		listed, err := r.ask(advisory.Exploited, name)
+		listed, err := r.ask(ctx, advisory.Exploited, name)
 		if err != nil {
 			return err
 		}
@@ -58,7 +59,7 @@ func (r *run) overlay(f *finding.Finding) error {
 		if rated && f.Summary != "" {
 			continue
 		}
-		records, err := r.ask(advisory.Severities, name)
+		records, err := r.ask(ctx, advisory.Severities, name)
 		if err != nil {
 			return err
 		}

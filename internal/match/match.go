@@ -46,14 +46,15 @@ type Matcher struct{ advisories Advisories }
 func New(a Advisories) *Matcher { return &Matcher{advisories: a} }
 
 // Match returns the findings, worst first, and the date of the oldest pack that
-// was asked; the zero time if none was. If packs are missing for a part of the
+// was asked, the zero time if none was. The overlay of severities does not count,
+// that of exploited ones counts if there are findings. If packs are missing for a part of the
 // inventory, the findings are those of the rest and the error, of kind
 // Untrusted, names the ecosystems. With any other error there are no findings.
 func (m *Matcher) Match(ctx context.Context, inv *inventory.Inventory) ([]finding.Finding, time.Time, error) {
-	r := run{ctx: ctx, advisories: m.advisories, inv: inv, binaries: binaries(inv), known: map[string][]*advisory.Record{}, uncovered: map[advisory.Ecosystem]int{}}
+	r := run{advisories: m.advisories, inv: inv, binaries: binaries(inv), known: map[string][]*advisory.Record{}, uncovered: map[advisory.Ecosystem]int{}}
 	findings := []finding.Finding{}
 	for i := range inv.Components {
-		of, err := r.component(&inv.Components[i])
+		of, err := r.component(ctx, &inv.Components[i])
 		if err != nil {
 			return nil, time.Time{}, err
 		}
@@ -86,7 +87,6 @@ func compareBool(a, b bool) int {
 
 // run is the state of one Match.
 type run struct {
-	ctx        context.Context //nolint:containedctx // lives as long as one call
 	advisories Advisories
 	inv        *inventory.Inventory
 	binaries   map[string][]string // source package → its installed packages
@@ -96,7 +96,7 @@ type run struct {
 }
 
 // component returns the findings of one component.
-func (r *run) component(c *inventory.Component) ([]finding.Finding, error) {
+func (r *run) component(ctx context.Context, c *inventory.Component) ([]finding.Finding, error) {
 	t, ok := targetOf(c, r.inv.Distro)
 	if !ok {
 		return nil, nil
@@ -106,7 +106,7 @@ func (r *run) component(c *inventory.Component) ([]finding.Finding, error) {
 		r.uncovered[t.ecosystem]++
 		return nil, nil
 	}
-	records, err := r.ask(t.ecosystem, t.name)
+	records, err := r.ask(ctx, t.ecosystem, t.name)
 	if err != nil {
 		return nil, err
 	}
@@ -118,7 +118,7 @@ func (r *run) component(c *inventory.Component) ([]finding.Finding, error) {
 	}
 	var findings []finding.Finding
 	for _, group := range merge(hits) {
-		f, err := r.finding(c, t, order, group)
+		f, err := r.finding(ctx, c, t, order, group)
 		if err != nil {
 			return nil, err
 		}
@@ -129,20 +129,25 @@ func (r *run) component(c *inventory.Component) ([]finding.Finding, error) {
 
 // ask returns the records that speak of a package, and counts the component as
 // uncovered if nothing is known about its ecosystem.
-func (r *run) ask(e advisory.Ecosystem, name string) ([]*advisory.Record, error) {
+func (r *run) ask(ctx context.Context, e advisory.Ecosystem, name string) ([]*advisory.Record, error) {
 	key := string(e) + "\n" + name
 	if records, ok := r.known[key]; ok {
 		return records, nil
 	}
-	records, err := r.advisories.Affecting(r.ctx, e, name)
+	records, err := r.advisories.Affecting(ctx, e, name)
 	if fault.Is(err, fault.NotFound) {
-		r.uncovered[e]++
+		if e != advisory.Severities {
+			r.uncovered[e]++
+		}
 		return nil, nil
 	}
 	if err != nil {
 		return nil, err
 	}
 	r.known[key] = records
+	if e == advisory.Severities { // an old one leaves severities unknown, which shows
+		return records, nil
+	}
 	asOf, err := r.advisories.AsOf(e)
 	if err != nil {
 		return nil, err

@@ -129,7 +129,7 @@ func (s *Store) reader(ctx context.Context, e advisory.Ecosystem) (*reader, erro
 func verify(path string, info Info) error {
 	f, err := os.Open(path)
 	if err != nil {
-		return err
+		return fault.As(fault.Unavailable, err) // the index names it: not "nothing is known"
 	}
 	defer f.Close()
 	got, size, err := hash(f)
