@@ -112,7 +112,7 @@ func newAuditLog(env *Env) *cobra.Command {
 		Example: "  plimsoll audit log --since 2026-11-01 --outcome denied\n  plimsoll audit log --since 1200 -o json",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := env.knows("table", "json"); err != nil {
+			if err := env.knowsForm("table", "json"); err != nil {
 				return err
 			}
 			f, err := newFilter(since, outcome)
@@ -210,7 +210,7 @@ func newAuditProve(env *Env) *cobra.Command {
 func (env *Env) auditProve(ctx context.Context, source auditSource, index int64) error {
 	proof, err := source.prove(ctx, env, index)
 	if fault.Is(err, fault.Conflict) && source.dir == "" { // promised and not yet published
-		if err := env.publish(ctx); err != nil {
+		if err := env.publishAudit(ctx); err != nil {
 			return err
 		}
 		proof, err = source.prove(ctx, env, index)
@@ -235,8 +235,8 @@ func (s *auditSource) prove(ctx context.Context, env *Env, index int64) (_ *audi
 	return r.Prove(index)
 }
 
-// publish moves under a checkpoint what a writer that died had promised.
-func (env *Env) publish(ctx context.Context) error {
+// publishAudit moves under a checkpoint what a writer that died had promised.
+func (env *Env) publishAudit(ctx context.Context) error {
 	l, err := env.Settings.AuditLog(ctx)
 	if err != nil {
 		return err
@@ -266,7 +266,7 @@ func newAuditVerify(env *Env) *cobra.Command {
 }
 
 func (env *Env) auditVerify(ctx context.Context, source auditSource, since string) (err error) {
-	if err := env.knows("table", "json"); err != nil {
+	if err := env.knowsForm("table", "json"); err != nil {
 		return err
 	}
 	var old []byte

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os/user"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -38,7 +37,7 @@ func newCheck(env *Env) *cobra.Command {
 }
 
 func (env *Env) check(ctx context.Context, q gate.Request) (err error) {
-	if err := env.knows("table", "json"); err != nil {
+	if err := env.knowsForm("table", "json"); err != nil {
 		return err
 	}
 	caller, err := user.Current()
@@ -116,22 +115,6 @@ func decisionTable(w io.Writer, d *verdict.Decision) {
 			fmt.Fprintf(w, "\t\t  hint: %s\n", oneLine(r.Hint))
 		}
 	}
-}
-
-// oneLine returns s as it can stand in a cell of a table: text from outside must
-// not begin a line or a column of its own.
-func oneLine(s string) string {
-	return strings.NewReplacer("\n", " ", "\t", " ").Replace(printable(s))
-}
-
-// knows refuses forms of output that a command does not have, before it works.
-func (env *Env) knows(forms ...string) error {
-	for _, f := range forms {
-		if env.output == f {
-			return nil
-		}
-	}
-	return fault.Hint(fault.Errorf(fault.Usage, "unknown output form %q", env.output), "this command knows %s", strings.Join(forms, " and "))
 }
 
 // warn says what went wrong without changing the outcome.

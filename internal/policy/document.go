@@ -121,7 +121,7 @@ type Total struct {
 	CPUs    float64 `yaml:"cpus"`
 	Memory  Bytes   `yaml:"memory"`
 	PIDs    int64   `yaml:"pids"`
-	Storage Bytes   `yaml:"storage"` // not enforced by this version, so refused
+	Storage Bytes   `yaml:"storage"` // needs a storage in Profile
 }
 
 // Profile is a [profile.Profile] as the document spells it.

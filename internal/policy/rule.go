@@ -160,7 +160,7 @@ func (d *decoder) compile(path, id string, env *cel.Env, text string, want *cel.
 	for _, mistake := range checkWords(checked) {
 		d.fail(path, "rule %q: %s", id, mistake)
 	}
-	program, err := env.Program(checked, cel.CostLimit(maxCost), cel.MemoryLimit(maxMemory), cel.InterruptCheckFrequency(interruptRate))
+	program, err := env.Program(checked, cel.CostLimit(maxCost), cel.MemoryLimit(maxMemory), cel.InterruptCheckFrequency(interruptRate), cel.EvalOptions(cel.OptOptimize))
 	if err != nil {
 		d.fail(path, "rule %q: %v", id, err)
 		return nil, false

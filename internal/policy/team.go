@@ -13,6 +13,9 @@ import (
 var actions = []string{"run", "exec", "logs"}
 
 func (d *decoder) checkTeam(path string, t *Team) {
+	if strings.Count(path, ".") > 1 {
+		d.fail(path, "a team's name becomes that of a cgroup and cannot contain a dot")
+	}
 	for i, a := range t.May {
 		if !slices.Contains(actions, a) {
 			d.fail(fmt.Sprintf("%s.may[%d]", path, i), "%q is none of %s", a, strings.Join(actions, ", "))
@@ -22,12 +25,6 @@ func (d *decoder) checkTeam(path string, t *Team) {
 		if slices.Contains(list, "") {
 			d.fail(join(path, "members."+name), "has an empty name")
 		}
-	}
-	if t.Total.CPUs < 0 || t.Total.PIDs < 0 {
-		d.fail(join(path, "total"), "must not be negative")
-	}
-	if d.where[join(path, "total.storage")] != (position{}) {
-		d.fail(join(path, "total.storage"), "this version cannot bound the storage of a team as a whole: use profile.storage")
 	}
 	p, err := t.Profile.profile()
 	if err == nil {
@@ -40,8 +37,26 @@ func (d *decoder) checkTeam(path string, t *Team) {
 	case err != nil:
 		d.fail(join(path, "profile"), "%v", err)
 	}
-	p.Total = profile.Share{CPUs: t.Total.CPUs, Memory: int64(t.Total.Memory), PIDs: t.Total.PIDs}
+	p.Total = profile.Share{CPUs: t.Total.CPUs, Memory: int64(t.Total.Memory), PIDs: t.Total.PIDs, Storage: int64(t.Total.Storage)}
+	d.checkTotal(join(path, "total"), &p)
 	t.granted = &p
+}
+
+// checkTotal demands that a team's total has room for one of its containers.
+func (d *decoder) checkTotal(path string, p *profile.Profile) {
+	for name, less := range map[string]bool{
+		"cpus":    p.Total.CPUs != 0 && !(p.Total.CPUs >= p.CPUs),
+		"memory":  p.Total.Memory != 0 && p.Total.Memory < p.Memory,
+		"pids":    p.Total.PIDs != 0 && p.Total.PIDs < p.PIDs,
+		"storage": p.Total.Storage != 0 && p.Total.Storage < p.Storage,
+	} {
+		if less {
+			d.fail(join(path, name), "is less than what one container gets by the profile")
+		}
+	}
+	if p.Total.Storage != 0 && p.Storage == 0 {
+		d.fail(join(path, "storage"), "needs profile.storage: a container without a limit of its own cannot be counted")
+	}
 }
 
 // profile returns p in the form that is enforced.

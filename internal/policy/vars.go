@@ -17,9 +17,9 @@ import (
 // What a rule can ask about. The fields of each are the variables that rules
 // use, and their documentation is that of [Rule].
 var (
-	findingType   = cel.ObjectType("finding")
-	componentType = cel.ObjectType("component")
-	imageType     = cel.ObjectType("image")
+	findingType   = cel.ObjectType("Finding")
+	componentType = cel.ObjectType("Component")
+	imageType     = cel.ObjectType("Image")
 	stringList    = cel.ListType(cel.StringType)
 )
 
@@ -46,7 +46,7 @@ func (s *subject) fixedFor() time.Duration {
 }
 
 var objects = map[string]map[string]*types.FieldType{
-	"finding": {
+	"Finding": {
 		"id":        field(cel.StringType, func(s *subject) any { return s.ID }),
 		"advisory":  field(cel.StringType, func(s *subject) any { return s.Advisory }),
 		"aliases":   field(stringList, func(s *subject) any { return s.Aliases }),
@@ -58,7 +58,7 @@ var objects = map[string]map[string]*types.FieldType{
 		"source":    field(cel.StringType, func(s *subject) any { return s.Source }),
 		"component": field(componentType, func(s *subject) any { return &s.Component }),
 	},
-	"component": {
+	"Component": {
 		"kind":      field(cel.StringType, func(c *inventory.Component) any { return string(c.Kind) }),
 		"type":      field(cel.StringType, func(c *inventory.Component) any { return string(c.Type) }),
 		"namespace": field(cel.StringType, func(c *inventory.Component) any { return c.Namespace }),
@@ -75,7 +75,7 @@ var objects = map[string]map[string]*types.FieldType{
 			return evidence(c, func(e inventory.Evidence) string { return e.Method })
 		}),
 	},
-	"image": {
+	"Image": {
 		"name":          field(cel.StringType, func(f *Facts) any { return f.Name }),
 		"gun":           field(cel.StringType, func(f *Facts) any { return string(f.GUN) }),
 		"digest":        field(cel.StringType, func(f *Facts) any { return string(f.Digest) }),

@@ -33,17 +33,6 @@ func ParseBytes(s string) (int64, error) {
 	return n * unit, nil
 }
 
-// FormatBytes writes n as ParseBytes reads it, in the largest unit that keeps
-// it whole.
-func FormatBytes(n int64) string {
-	for _, u := range []string{"TiB", "GiB", "MiB", "KiB"} {
-		if n >= units[u] && n%units[u] == 0 {
-			return strconv.FormatInt(n/units[u], 10) + u
-		}
-	}
-	return strconv.FormatInt(n, 10) + "B"
-}
-
 // ParseMount returns the mount that s allows: "/srv/data/**:rw". Without ":rw"
 // or ":ro" it is read-only. The path must be absolute and clean; a wildcard may
 // only be its last element and only "**".

@@ -49,8 +49,8 @@ func (p *Profile) checkShare() error {
 		return invalid("memory", "must be 6MiB or more: no engine starts a container with less")
 	case p.PIDs < 1 || p.PIDs > maxPIDs:
 		return invalid("pids", "must be between 1 and %d", maxPIDs)
-	case p.IOWeight < 0 || p.IOWeight > 1000:
-		return invalid("io.weight", "must be between 1 and 1000")
+	case p.IOWeight != 0 && (p.IOWeight < 10 || p.IOWeight > 1000):
+		return invalid("io.weight", "must be between 10 and 1000, which is what runtimes take")
 	case p.Storage < 0:
 		return invalid("storage", "must not be negative")
 	}
