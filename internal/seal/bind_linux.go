@@ -43,8 +43,11 @@ func (p *plan) mountRequested(ctx context.Context) error {
 func (p *plan) mountOne(m Mount, target string, users int) (err error) {
 	how := unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC, Resolve: unix.RESOLVE_NO_MAGICLINKS}
 	fd, err := unix.Openat2(unix.AT_FDCWD, m.Source, &how)
-	if err != nil {
-		return fmt.Errorf("mount of %q: %w", m.Source, err)
+	if errors.Is(err, unix.ENOENT) {
+		return fault.Errorf(fault.NotFound, "mount of %q: %w", m.Source, err)
+	}
+	if err != nil { // ELOOP: a link of /proc on the way
+		return fault.Errorf(fault.Denied, "mount of %q: it cannot be opened: %w", m.Source, err)
 	}
 	defer func() { err = errors.Join(err, unix.Close(fd)) }()
 	real, err := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", fd))

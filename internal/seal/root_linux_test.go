@@ -3,6 +3,7 @@ package seal_test
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
@@ -23,7 +24,11 @@ const stageName = "seal-stage"
 // TestMain makes this test its own stage.
 func TestMain(m *testing.M) {
 	if os.Args[0] == stageName {
-		fmt.Fprintln(os.Stderr, seal.Stage(context.Background()))
+		_ = seal.Stage(context.Background()) // the Runner was told
+		os.Exit(1)
+	}
+	if os.Args[0] == orphanName {
+		fmt.Fprintln(os.Stderr, runOrphan())
 		os.Exit(1)
 	}
 	os.Exit(m.Run())
@@ -192,9 +197,65 @@ func (h *host) clean(t testing.TB) {
 	}
 }
 
-func TestRun(t *testing.T) {
-	h := newHost(t)
-	out := h.must(t, request("whoami", "--", "cat", "/proc/self/uid_map"))
-	t.Log(out)
-	h.clean(t)
+// abandon runs a container from a process that then dies of SIGKILL.
+func (h *host) abandon(t *testing.T, req seal.Request) seal.Started {
+	t.Helper()
+	b, err := json.Marshal(orphan{h.data, h.layer, req})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), "/proc/self/exe")
+	cmd.Args = []string{orphanName}
+	cmd.Stdin, cmd.Stderr = bytes.NewReader(b), os.Stderr
+	out, err := cmd.StdoutPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	var s seal.Started
+	if err := json.NewDecoder(out).Decode(&s); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait() // killed
+	h.started = append(h.started, s)
+	return s
+}
+
+const orphanName = "seal-orphan"
+
+// orphan is what a process that is going to be killed runs.
+type orphan struct {
+	Data, Layer string
+	Request     seal.Request
+}
+
+func runOrphan() error {
+	var o orphan
+	if err := json.NewDecoder(os.Stdin).Decode(&o); err != nil {
+		return err
+	}
+	r, err := seal.NewRunner(seal.Config{
+		Data: o.Data, IDs: store.NewRanges(store.RangesConfig{File: filepath.Join(o.Data, "ids.json")}), Stage: []string{stageName},
+		Started: func(s seal.Started) { _ = json.NewEncoder(os.Stdout).Encode(s) },
+	})
+	if err != nil {
+		return err
+	}
+	_, err = r.Run(context.Background(), o.Request, []string{o.Layer}, seal.Streams{}, nil)
+	return err
+}
+
+// alive reports whether a process runs; one that ended and was not waited for
+// does not.
+func alive(pid int) error {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err == nil && strings.Contains(string(b), ") Z ") {
+		return os.ErrProcessDone
+	}
+	return err
 }

@@ -61,6 +61,7 @@ var attempts = map[string]func(args []string) error{
 	"stat":   stat,
 	"sleep":  func([]string) error { time.Sleep(time.Minute); return nil },
 	"trap":   trap,
+	"deaf":   func([]string) error { signal.Ignore(syscall.SIGTERM); time.Sleep(time.Minute); return nil },
 	"exit":   func(a []string) error { os.Exit(int(num(a[0], 10))); return nil },
 	"env":    func([]string) error { fmt.Println(strings.Join(os.Environ(), "\n")); return nil },
 	"ls":     ls,
