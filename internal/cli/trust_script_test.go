@@ -1,9 +1,6 @@
 package cli_test
 
 import (
-	"errors"
-	"os/exec"
-	"strconv"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -44,23 +41,4 @@ func registryName(ts *testscript.TestScript, image string) name.Reference {
 	r, err := name.ParseReference(image, name.Insecure)
 	ts.Check(err)
 	return r
-}
-
-// exitcode N COMMAND... demands that a command ends with exit code N.
-func exitcode(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) < 2 {
-		ts.Fatalf("usage: exitcode N COMMAND...")
-	}
-	want, err := strconv.Atoi(args[0])
-	ts.Check(err)
-	got := 0
-	var exit *exec.ExitError
-	if err := ts.Exec(args[1], args[2:]...); errors.As(err, &exit) {
-		got = exit.ExitCode()
-	} else {
-		ts.Check(err)
-	}
-	if got != want {
-		ts.Fatalf("exit code %d, want %d", got, want)
-	}
 }
