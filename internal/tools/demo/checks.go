@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -77,8 +78,8 @@ func (s *story) ask(ctx context.Context, q question) error {
 	if _, err := s.plimsoll(ctx, q.code, args...); err != nil {
 		return err
 	}
-	var d decision
-	if err := s.quiet(ctx, q.code, &d, args...); err != nil {
+	d, err := s.lastDecision(ctx)
+	if err != nil {
 		return err
 	}
 	denials := d.denials()
@@ -96,6 +97,22 @@ func (s *story) ask(ctx context.Context, q question) error {
 	}
 	s.stage.fact("%s, exit code %d", d.Outcome, q.code)
 	return nil
+}
+
+// lastDecision returns what the audit log says about the last answer.
+func (s *story) lastDecision(ctx context.Context) (*decision, error) {
+	r, err := s.run(ctx, nil, s.bin, "audit", "log", "-o", "json")
+	if err != nil {
+		return nil, err
+	}
+	lines := strings.Split(strings.TrimSpace(r.out), "\n")
+	var event struct {
+		Decision decision `json:"decision"`
+	}
+	if err := json.Unmarshal([]byte(lines[len(lines)-1]), &event); err != nil {
+		return nil, fmt.Errorf("read audit log: %w\n%s", err, r.text())
+	}
+	return &event.Decision, nil
 }
 
 // alter flips one bit of the last layer of harbour:altered where the registry
