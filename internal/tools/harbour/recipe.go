@@ -24,7 +24,7 @@ var archives = map[string]struct {
 var (
 	baseSystem = []string{"base-files", "base-passwd", "bash", "coreutils", "dash", "dpkg", "findutils", "grep", "libc-bin", "login", "passwd", "sed", "util-linux"}
 	services   = []string{"expat", "nginx", "openssl", "perl", "python3.11"}
-	workshop   = []string{"build-essential", "cmake", "git", "nodejs", "python3", "golang-go", "subversion"}
+	workshop   = []string{"build-essential", "cmake", "git", "nodejs", "python3"}
 )
 
 var recipes = map[string]recipe{
