@@ -115,6 +115,6 @@ func pinYAML(gun ref.GUN, pins trust.Pins) string {
 	for _, k := range pins.Keys {
 		quoted = append(quoted, fmt.Sprintf("%q", k))
 	}
-	return fmt.Sprintf("publishers:\n  %s:\n    repositories: [%q]\n    rootKeys: {threshold: %d, keys: [%s]}\n",
+	return fmt.Sprintf("publishers:\n  %q:\n    repositories: [%q]\n    rootKeys: {threshold: %d, keys: [%s]}\n",
 		name, gun, pins.Threshold, strings.Join(quoted, ", "))
 }

@@ -76,21 +76,23 @@ func NewClient(cfg ClientConfig) *Client {
 // expired, rolled back, wrongly signed, another repository's, or gone. The
 // caller closes what is returned; the state of gun is locked until then.
 func (c *Client) Refresh(ctx context.Context, gun ref.GUN, pins Pins) (*Trusted, error) {
-	collection, err := c.cfg.Source.Load(ctx, gun)
-	if err != nil && !fault.Is(err, fault.NotFound) {
-		return nil, err
-	}
-	return c.open(ctx, gun, pins, collection, false)
+	return c.load(ctx, gun, pins, false)
 }
 
 // Inspect is Refresh for looking only: expired metadata is shown instead of
 // refused. What it returns must not decide anything.
 func (c *Client) Inspect(ctx context.Context, gun ref.GUN, pins Pins) (*Trusted, error) {
+	return c.load(ctx, gun, pins, true)
+}
+
+func (c *Client) load(ctx context.Context, gun ref.GUN, pins Pins, expired bool) (*Trusted, error) {
+	ctx, cancel := context.WithTimeout(ctx, c.cfg.Limits.Time)
+	defer cancel()
 	collection, err := c.cfg.Source.Load(ctx, gun)
 	if err != nil && !fault.Is(err, fault.NotFound) {
 		return nil, err
 	}
-	return c.open(ctx, gun, pins, collection, true)
+	return c.open(ctx, gun, pins, collection, expired)
 }
 
 // open refreshes from collection, which is nil if the source has none.
@@ -144,6 +146,8 @@ func (t *Trusted) gone() error {
 // names: asked by its digest if it has one, otherwise by its tag. NotFound if
 // there is no trust data or no role names the image; Untrusted as for Refresh.
 func (c *Client) Statement(ctx context.Context, gun ref.GUN, pins Pins, r ref.Reference) (*Statement, error) {
+	ctx, cancel := context.WithTimeout(ctx, c.cfg.Limits.Time)
+	defer cancel()
 	t, err := c.Refresh(ctx, gun, pins)
 	if err != nil {
 		return nil, err

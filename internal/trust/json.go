@@ -4,10 +4,10 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"unicode/utf8"
-
-	"github.com/secure-systems-lab/go-securesystemslib/cjson"
 
 	"plimsoll/internal/fault"
 )
@@ -106,13 +106,79 @@ func isInteger(s string) bool {
 	return err == nil && strconv.FormatInt(n, 10) == s
 }
 
-// canonical returns the bytes of v that are signed: OLPC canonical JSON.
+// canonical returns the bytes of v that are signed, OLPC canonical JSON: keys
+// sorted, no white space, only the quote and the backslash escaped. It knows the
+// types that [parseJSON] returns and those that encode methods write.
 func canonical(v any) ([]byte, error) {
-	b, err := cjson.EncodeCanonical(v)
+	b, err := appendCanonical(nil, v)
 	if err != nil {
 		return nil, fmt.Errorf("canonical form: %w", err)
 	}
 	return b, nil
+}
+
+func appendCanonical(b []byte, v any) ([]byte, error) {
+	switch v := v.(type) {
+	case nil:
+		return append(b, "null"...), nil
+	case bool:
+		return strconv.AppendBool(b, v), nil
+	case string:
+		return appendString(b, v), nil
+	case json.Number:
+		return append(b, v...), nil
+	case int:
+		return strconv.AppendInt(b, int64(v), 10), nil
+	case int64:
+		return strconv.AppendInt(b, v, 10), nil
+	case []string:
+		return appendList(b, v)
+	case []any:
+		return appendList(b, v)
+	case map[string]any:
+		return appendObject(b, v)
+	}
+	return nil, fmt.Errorf("a value of type %T", v)
+}
+
+func appendString(b []byte, s string) []byte {
+	b = append(b, '"')
+	for i := range len(s) {
+		if s[i] == '"' || s[i] == '\\' {
+			b = append(b, '\\')
+		}
+		b = append(b, s[i])
+	}
+	return append(b, '"')
+}
+
+func appendList[T any](b []byte, all []T) ([]byte, error) {
+	var err error
+	b = append(b, '[')
+	for i, v := range all {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		if b, err = appendCanonical(b, v); err != nil {
+			return nil, err
+		}
+	}
+	return append(b, ']'), nil
+}
+
+func appendObject(b []byte, m map[string]any) ([]byte, error) {
+	var err error
+	b = append(b, '{')
+	for i, name := range slices.Sorted(maps.Keys(m)) {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = append(appendString(b, name), ':')
+		if b, err = appendCanonical(b, m[name]); err != nil {
+			return nil, err
+		}
+	}
+	return append(b, '}'), nil
 }
 
 // encodeJSON returns v as a file: compact, keys sorted.

@@ -58,7 +58,11 @@ func decodeHeader(o *object, role string) header {
 	}
 	h.Version = o.integer("version", 1, maxVersion)
 	h.Expires = decodeTime(o, "expires")
-	h.GUN = ref.GUN(o.optionalText(gunField))
+	if o.has(gunField) {
+		if h.GUN = ref.GUN(o.text(gunField)); h.GUN == "" {
+			o.fail(gunField, "empty")
+		}
+	}
 	return h
 }
 

@@ -59,13 +59,6 @@ func (o *object) has(name string) bool { _, ok := o.left[name]; return ok }
 
 func (o *object) text(name string) string { return take[string](o, name) }
 
-func (o *object) optionalText(name string) string {
-	if !o.has(name) {
-		return ""
-	}
-	return o.text(name)
-}
-
 func (o *object) flag(name string) bool { return take[bool](o, name) }
 
 // integer returns a field between low and high, both included.

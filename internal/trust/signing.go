@@ -186,7 +186,7 @@ func (s *signing) sign(ctx context.Context, role string, message []byte, need si
 	if len(problems) > 0 {
 		return fmt.Errorf("%w: %w", err, errors.Join(problems...))
 	}
-	return fault.Hint(err, "name the keys with --key URI; plimsoll trust status shows which they are")
+	return fault.Hint(err, "plimsoll trust status shows which they are; name those that are here with --key URI (sign) or --with URI (trust)")
 }
 
 func (s *signing) one(ctx context.Context, k *Key, message []byte) ([]byte, error) {

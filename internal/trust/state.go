@@ -31,6 +31,10 @@ type state struct {
 	name string
 }
 
+// collectionDir ends the folder of a GUN. No path element of a GUN can begin
+// with an underscore, so that no GUN's folder is another's file.
+const collectionDir = "_trust"
+
 const pinsFile = "pins" // no role's file: those end in ".json"
 
 // openState opens and locks the state of gun below path.

@@ -27,6 +27,8 @@ const (
 	otherGUN ref.GUN = "registry.example.com/payments/b"
 )
 
+var testTime = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+
 // softKey is a signer in memory.
 type softKey struct {
 	private crypto.Signer
@@ -90,7 +92,7 @@ type world struct {
 // snapshot and timestamp.
 func newWorld(t testing.TB) *world {
 	t.Helper()
-	w := &world{TB: t, gun: testGUN, now: time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC), keys: ring{}, dir: t.TempDir(), state: t.TempDir()}
+	w := &world{TB: t, gun: testGUN, now: testTime, keys: ring{}, dir: t.TempDir(), state: t.TempDir()}
 	for _, name := range []string{"root1", "root2", "root3", "targets", "snapshot", "timestamp"} {
 		w.newKey(name)
 	}

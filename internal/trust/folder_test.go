@@ -11,10 +11,6 @@ import (
 	"plimsoll/internal/ref"
 )
 
-// collectionDir ends the folder of a GUN. No path element of a GUN can begin
-// with an underscore, so that no GUN's folder is another's file.
-const collectionDir = "_trust"
-
 // Folder is a store in a folder: the files of a GUN lie in
 // <folder>/<GUN>/_trust/, as TUF's plain paths, ready to be served over HTTP.
 type Folder struct{ path string }
