@@ -17,5 +17,7 @@ var commands = []func(*Env) *cobra.Command{
 	newPolicy,
 	newAudit,
 	newCopy,
+	newRun,
+	newStage,
 	newVersion,
 }
