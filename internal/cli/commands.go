@@ -16,7 +16,6 @@ var commands = []func(*Env) *cobra.Command{
 	newCopy,
 	newPolicy,
 	newAudit,
-	newCopy,
 	newRun,
 	newStage,
 	newVersion,
