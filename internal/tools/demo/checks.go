@@ -46,11 +46,13 @@ type question struct {
 func (s *story) checks(ctx context.Context) error {
 	s.stage.prose("The policy: signed under the root above; nothing exploited; nothing serious that has a fix.")
 	s.stage.command("cat policy.yaml")
+	s.stage.limit = tableLines
 	text, err := os.ReadFile(s.path("policy.yaml"))
 	if err != nil {
 		return fmt.Errorf("read policy: %w", err)
 	}
-	s.stage.output(string(text), 40)
+	s.stage.output(string(text))
+	s.stage.limit = usualLines
 	if _, err := s.plimsoll(ctx, allowed, "policy", "lint", "policy.yaml"); err != nil {
 		return err
 	}
@@ -61,7 +63,7 @@ func (s *story) checks(ctx context.Context) error {
 		{"harbour:new is signed and in order.", s.image("new"), allowed, "", ""},
 		{"harbour:old is signed, but its holes are known and fixed.", s.image("old"), denied, "known-exploited", "exploited"},
 		{"Nobody signed this one.", s.image("unsigned"), untrusted, "signed", ""},
-		{"This one was signed, and then its layer was altered in the registry.", s.image("altered"), untrusted, "", "sha256:"},
+		{"This one was signed, and then its layer was altered in the registry.", s.image("altered"), untrusted, "scanned", "sha256:"},
 		{"This one is signed by a key that our root never named.", s.stranger() + ":new", untrusted, "signed", ""},
 	} {
 		if err := s.ask(ctx, q); err != nil {
@@ -75,6 +77,7 @@ func (s *story) checks(ctx context.Context) error {
 func (s *story) ask(ctx context.Context, q question) error {
 	s.stage.prose("%s", q.about)
 	args := []string{"check", q.image, "--environment", "production"}
+	s.asked++
 	if _, err := s.plimsoll(ctx, q.code, args...); err != nil {
 		return err
 	}
@@ -99,13 +102,17 @@ func (s *story) ask(ctx context.Context, q question) error {
 	return nil
 }
 
-// lastDecision returns what the audit log says about the last answer.
+// lastDecision returns what the audit log says about the last answer. It fails
+// unless every answer so far stands there, each once.
 func (s *story) lastDecision(ctx context.Context) (*decision, error) {
 	r, err := s.run(ctx, nil, s.bin, "audit", "log", "-o", "json")
 	if err != nil {
 		return nil, err
 	}
 	lines := strings.Split(strings.TrimSpace(r.out), "\n")
+	if len(lines) != s.asked {
+		return nil, fmt.Errorf("the audit log has %d events after %d questions: %s", len(lines), s.asked, r.errs)
+	}
 	var event struct {
 		Decision decision `json:"decision"`
 	}

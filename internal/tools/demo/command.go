@@ -15,9 +15,6 @@ import (
 	"time"
 )
 
-// maxLines is how much of one command's output is shown.
-const maxLines = 44
-
 // Exit codes of plimsoll.
 const (
 	allowed   = 0
@@ -64,8 +61,8 @@ func (s *story) plimsoll(ctx context.Context, want int, args ...string) (result,
 	if err != nil {
 		return r, err
 	}
-	s.stage.output(r.out, maxLines)
-	s.stage.output(r.errs, maxLines)
+	s.stage.output(r.out)
+	s.stage.output(r.errs)
 	return r, s.ended(r, want, args)
 }
 

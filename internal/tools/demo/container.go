@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -26,6 +27,7 @@ type container struct {
 
 // start shows and starts a container.
 func (s *story) start(ctx context.Context, args ...string) (*container, error) {
+	s.asked++
 	s.stage.command("plimsoll " + words(args))
 	line := s.asRoot(s.bin, args...)
 	c := &container{cmd: exec.CommandContext(ctx, line[0], line[1:]...)}
@@ -64,9 +66,6 @@ func (c *container) end() error {
 	return errors.Join(c.input.Close(), c.cmd.Wait())
 }
 
-// kill ends the container in a hurry; it may have ended.
-func (c *container) kill() { _ = c.end() }
-
 // A hostView is a container's process as the host sees it.
 type hostView struct {
 	pid    int
@@ -74,7 +73,8 @@ type hostView struct {
 	status string
 }
 
-// lookUp finds the container's process among the host's by its mapping.
+// lookUp finds the container's process on the host: the descendant of the
+// command that has the container's mapping.
 func lookUp(c *container) (*hostView, error) {
 	maps, err := filepath.Glob("/proc/[0-9]*/uid_map")
 	if err != nil {
@@ -82,31 +82,51 @@ func lookUp(c *container) (*hostView, error) {
 	}
 	for _, path := range maps {
 		b, err := os.ReadFile(path)
-		if err != nil || strings.Join(strings.Fields(string(b)), " ") != strings.Join(strings.Fields(c.said[1]), " ") {
+		if err != nil || !slices.Equal(strings.Fields(string(b)), strings.Fields(c.said[1])) {
 			continue // it has ended, or is another's
 		}
-		dir := filepath.Dir(path)
-		pid, err := strconv.Atoi(filepath.Base(dir))
+		pid, err := strconv.Atoi(filepath.Base(filepath.Dir(path)))
 		if err != nil {
 			return nil, fmt.Errorf("read process: %w", err)
 		}
-		status, err := os.ReadFile(dir + "/status")
-		if err != nil {
-			return nil, fmt.Errorf("read process: %w", err)
+		if !descends(pid, c.cmd.Process.Pid) {
+			continue
 		}
 		h := &hostView{pid: pid}
-		for line := range strings.Lines(string(status)) {
-			name, value, _ := strings.Cut(line, ":")
-			if name == "Name" || name == "Uid" {
-				h.status += line
-			}
-			if name == "Uid" {
-				h.uid, err = strconv.ParseInt(strings.Fields(value)[0], 10, 64)
-			}
-		}
+		h.uid, err = strconv.ParseInt(status(pid, "Uid")[0], 10, 64)
+		h.status = fmt.Sprintf("Name:\t%s\nUid:\t%s", strings.Join(status(pid, "Name"), " "), strings.Join(status(pid, "Uid"), "\t"))
 		return h, err
 	}
 	return nil, fmt.Errorf("no process of the host has the mapping %q", c.said[1])
+}
+
+// descends reports whether pid is a child of ancestor, or a child's child, …
+func descends(pid, ancestor int) bool {
+	for pid > 1 && pid != ancestor {
+		parent, err := strconv.Atoi(status(pid, "PPid")[0])
+		if err != nil {
+			return false
+		}
+		pid = parent
+	}
+	return pid == ancestor
+}
+
+// status returns the words of a line of a process's status (proc_pid_status(5)),
+// at least one.
+func status(pid int, name string) []string {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return []string{""} // it has ended
+	}
+	for line := range strings.Lines(string(b)) {
+		if value, ok := strings.CutPrefix(line, name+":"); ok {
+			if words := strings.Fields(value); len(words) > 0 {
+				return words
+			}
+		}
+	}
+	return []string{""}
 }
 
 // A limit is a file of a cgroup: by controller, its names in the second and the
@@ -117,32 +137,37 @@ type limit struct {
 	values     []string
 }
 
-func (l limit) allows(value string) bool {
-	for _, v := range l.values {
-		if v == value {
-			return true
+func (l limit) allows(value string) bool { return slices.Contains(l.values, value) }
+
+// cgroups returns the folders of the process's cgroups, but for those of the
+// whole host.
+func (h *hostView) cgroups() (dirs []string) {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/cgroup", h.pid))
+	if err != nil {
+		return nil // it has ended
+	}
+	for line := range strings.Lines(string(b)) {
+		parts := strings.SplitN(strings.TrimSpace(line), ":", 3) // ID:CONTROLLERS:PATH
+		if len(parts) != 3 || parts[2] == "/" {
+			continue
+		}
+		for _, top := range []string{"/sys/fs/cgroup", "/sys/fs/cgroup/" + parts[1], "/sys/fs/cgroup/unified"} {
+			dir := filepath.Join(top, parts[2])
+			if _, err := os.Stat(dir + "/cgroup.procs"); err == nil && !slices.Contains(dirs, dir) {
+				dirs = append(dirs, dir)
+			}
 		}
 	}
-	return false
+	return dirs
 }
 
 // limit returns the path and the content of the file that limits the process.
 func (h *hostView) limit(l limit) (path, value string, err error) {
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/cgroup", h.pid))
-	if err != nil {
-		return "", "", fmt.Errorf("read cgroup: %w", err)
-	}
-	for line := range strings.Lines(string(b)) {
-		parts := strings.SplitN(strings.TrimSpace(line), ":", 3) // ID:CONTROLLERS:PATH
-		if len(parts) != 3 {
-			continue
-		}
-		for _, top := range []string{"/sys/fs/cgroup", "/sys/fs/cgroup/" + parts[1], "/sys/fs/cgroup/unified"} {
-			for _, file := range l.files {
-				path := filepath.Join(top, parts[2], file)
-				if b, err := os.ReadFile(path); err == nil {
-					return path, strings.TrimSpace(string(b)), nil
-				}
+	for _, dir := range h.cgroups() {
+		for _, file := range l.files {
+			path := filepath.Join(dir, file)
+			if b, err := os.ReadFile(path); err == nil {
+				return path, strings.TrimSpace(string(b)), nil
 			}
 		}
 	}

@@ -46,14 +46,14 @@ func (s *story) plainRun(ctx context.Context, script string) error {
 	if err := s.mustAsRoot(ctx, "cp", s.path("config.json"), s.path("plain")); err != nil {
 		return err
 	}
-	args := []string{"--root", s.path("plain/state"), "run", "--bundle", s.path("plain"), filepath.Base(s.dir)}
+	args := []string{"--root", "plain/state", "run", "--bundle", "plain", filepath.Base(s.dir)}
 	s.stage.command("runc " + words(args) + "    # sh -c " + words([]string{script}))
 	line := s.asRoot("runc", args...)
 	r, err := s.run(ctx, nil, line[0], line[1:]...)
 	if err != nil {
 		return err
 	}
-	s.stage.output(r.text(), maxLines)
+	s.stage.output(r.text())
 	if r.code != 0 {
 		return errors.New("plain runc failed")
 	}

@@ -19,7 +19,10 @@ func (s *story) records(ctx context.Context) error {
 	if _, err := s.plimsoll(ctx, allowed, "audit", "verify"); err != nil {
 		return err
 	}
-	s.stage.fact("the log is whole")
+	if _, err := s.lastDecision(ctx); err != nil {
+		return err
+	}
+	s.stage.fact("the log is whole, and has each of the %d answers", s.asked)
 
 	s.stage.prose("A copy with one bit flipped:")
 	if err := s.copyLog("flipped"); err != nil {

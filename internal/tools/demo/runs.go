@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -31,6 +32,9 @@ func (s *story) runs(ctx context.Context) error {
 	if err := s.ledger(ctx); err != nil {
 		return err
 	}
+	if err := s.nothingLeft(); err != nil {
+		return err
+	}
 	return s.giveBack(ctx, s.path("data"))
 }
 
@@ -44,27 +48,28 @@ func (s *story) sealed(ctx context.Context, want int, args ...string) error {
 func runAs() []string { return []string{"run", "--team", "payments", "--environment", "production"} }
 
 func (s *story) plimsollAsRoot(ctx context.Context, want int, args ...string) (result, error) {
+	s.asked++
 	s.stage.command("plimsoll " + words(args))
 	line := s.asRoot(s.bin, args...)
 	r, err := s.run(ctx, nil, line[0], line[1:]...)
 	if err != nil {
 		return r, err
 	}
-	s.stage.output(r.out, maxLines)
-	s.stage.output(r.errs, maxLines)
+	s.stage.output(r.out)
+	s.stage.output(r.errs)
 	return r, s.ended(r, want, args)
 }
 
 // bothSides starts two containers and looks at them from within and without.
-func (s *story) bothSides(ctx context.Context) error {
+func (s *story) bothSides(ctx context.Context) (err error) {
 	var bases []int64
 	for range 2 {
 		c, err := s.start(ctx, append(runAs(), s.image("new"), "sh", "-c", inside)...)
 		if err != nil {
 			return err
 		}
-		defer c.kill()
-		s.stage.output(strings.Join(c.said, "\n"), maxLines)
+		defer func() { err = errors.Join(err, c.end()) }()
+		s.stage.output(strings.Join(c.said, "\n"))
 		if !strings.Contains(c.said[0], "uid=0(root)") {
 			return fmt.Errorf("inside, it is not root: %s", c.said[0])
 		}
@@ -72,6 +77,7 @@ func (s *story) bothSides(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		s.traces = append(s.traces, append(h.cgroups(), fmt.Sprintf("/proc/%d", h.pid))...)
 		if err := s.outside(c, h); err != nil {
 			return err
 		}
@@ -94,7 +100,7 @@ func (s *story) bothSides(ctx context.Context) error {
 // outside shows the container's process as the host sees it.
 func (s *story) outside(c *container, h *hostView) error {
 	s.stage.command(fmt.Sprintf("grep -E '^(Name|Uid):' /proc/%d/status    # the same process, seen from the host", h.pid))
-	s.stage.output(h.status, maxLines)
+	s.stage.output(h.status)
 	if h.uid != c.base || c.base < 65536 {
 		return fmt.Errorf("outside, the process is user %d, not %d", h.uid, c.base)
 	}
@@ -115,12 +121,31 @@ func (s *story) limits(h *hostView) error {
 			return err
 		}
 		s.stage.command("cat " + path)
-		s.stage.output(value, 1)
+		s.stage.output(value)
 		if !l.allows(value) {
 			return fmt.Errorf("%s is %s, not as the team's profile says", path, value)
 		}
 	}
 	s.stage.fact("half a processor, 256 MiB, 64 processes: the profile of team payments")
+	return nil
+}
+
+// nothingLeft fails if a mount, a cgroup or a process of a container is still
+// there.
+func (s *story) nothingLeft() error {
+	mounts, err := os.ReadFile("/proc/self/mountinfo")
+	if err != nil {
+		return fmt.Errorf("read mounts: %w", err)
+	}
+	if strings.Contains(string(mounts), s.dir) {
+		return fmt.Errorf("something is still mounted below %s", s.dir)
+	}
+	for _, path := range s.traces {
+		if _, err := os.Stat(path); err == nil {
+			return fmt.Errorf("%s is still there", path)
+		}
+	}
+	s.stage.fact("no mount, no cgroup and no process of a container is left")
 	return nil
 }
 

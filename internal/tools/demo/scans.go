@@ -60,6 +60,8 @@ func (s *story) scans(ctx context.Context) error {
 	if _, err := s.plimsoll(ctx, allowed, "advisories", "build", "advisories"); err != nil {
 		return err
 	}
+	s.stage.limit = tableLines
+	defer func() { s.stage.limit = usualLines }()
 	found := map[string]*scan{}
 	for _, tag := range []string{"old", "new"} {
 		if _, err := s.plimsoll(ctx, allowed, "scan", s.image(tag)); err != nil {

@@ -13,12 +13,13 @@ import (
 type stage struct {
 	w      io.Writer
 	colour bool
+	limit  int // lines of one output that are shown
 }
 
 func newStage(w io.Writer) *stage {
 	f, ok := w.(*os.File)
 	_, never := os.LookupEnv("NO_COLOR")
-	return &stage{w: w, colour: ok && !never && os.Getenv("TERM") != "dumb" && term.IsTerminal(int(f.Fd()))}
+	return &stage{w: w, limit: usualLines, colour: ok && !never && os.Getenv("TERM") != "dumb" && term.IsTerminal(int(f.Fd()))}
 }
 
 // The ways of writing (ECMA-48, "Select graphic rendition").
@@ -35,6 +36,12 @@ func (s *stage) styled(style, text string) string {
 	}
 	return "\x1b[" + style + "m" + text + "\x1b[0m"
 }
+
+// How much of one command's output is shown: usually, and of a long table.
+const (
+	usualLines = 20
+	tableLines = 44
+)
 
 // title begins a part of the story.
 func (s *stage) title(number int, text string) {
@@ -57,16 +64,17 @@ func (s *stage) fact(format string, args ...any) {
 	fmt.Fprintf(s.w, "  %s %s\n", s.styled(green, "✓"), fmt.Sprintf(format, args...))
 }
 
-// output shows what a command printed: all of it, or where that is more than
-// limit lines, as many from its beginning and its end.
-func (s *stage) output(text string, limit int) {
+// output shows what a command printed: all of it, or where that is more lines
+// than the limit, as many from its beginning and its end.
+func (s *stage) output(text string) {
 	if text == "" {
 		return
 	}
 	lines := strings.Split(strings.TrimRight(text, "\n"), "\n")
-	if hidden := len(lines) - limit; hidden > 1 {
-		tail := lines[len(lines)-limit/2:]
-		lines = append(lines[:limit-limit/2:limit-limit/2], s.styled(dim, fmt.Sprintf("… %d lines more …", hidden)))
+	if hidden := len(lines) - s.limit; hidden > 1 {
+		half := s.limit / 2
+		tail := lines[len(lines)-half:]
+		lines = append(lines[:s.limit-half:s.limit-half], s.styled(dim, fmt.Sprintf("… %d lines more …", hidden)))
 		lines = append(lines, tail...)
 	}
 	for _, line := range lines {

@@ -51,7 +51,7 @@ func (s *story) token(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.stage.output(r.text(), maxLines)
+	s.stage.output(r.text())
 	if r.code != 0 {
 		return errors.New("SoftHSM made no token")
 	}

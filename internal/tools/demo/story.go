@@ -24,7 +24,9 @@ type story struct {
 	dir      string // of this telling; removed at its end
 	bin      string // plimsoll
 	registry *registry.Server
-	root     string // fingerprint of the root key
+	root     string   // fingerprint of the root key
+	asked    int      // questions put to the gate
+	traces   []string // folders of cgroups and processes of containers that have run
 	endings  []func() error
 }
 
