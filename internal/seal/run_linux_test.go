@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -222,5 +223,43 @@ func TestRefusals(t *testing.T) {
 	t.Setenv("PATH", t.TempDir())
 	if _, err := h.run(t, request("whoami")); !fault.Is(err, fault.Unavailable) || fault.HintOf(err) != "apt-get install runc" {
 		t.Errorf("without runc: %v, hint %q", err, fault.HintOf(err))
+	}
+}
+
+// TestBehindCrun runs a container with the other runtime where there is one.
+func TestBehindCrun(t *testing.T) {
+	h := newHost(t)
+	if _, err := exec.LookPath("crun"); err != nil && os.Getenv("CI") == "true" {
+		t.Fatal("needs crun on PATH")
+	} else if err != nil {
+		t.Skip("needs crun on PATH")
+	}
+	req := request("whoami", "--", "cat", "/proc/self/uid_map", "--", "uring")
+	req.Profile.Runtime = "crun"
+	expect(t, h.must(t, req), "CapBnd:\t0000000000000000", "Seccomp:\t2", "/proc/self/uid_map: 0 1879048192      65536", "uring: stopped (operation not permitted)")
+	req.Image.Entrypoint = []string{"none"}
+	if _, err := h.run(t, req); !errors.Is(err, seal.ErrNoCommand) {
+		t.Errorf("no such command: %v", err)
+	}
+	h.clean(t)
+}
+
+func BenchmarkSealedRun(b *testing.B) {
+	h := newHost(b)
+	req := request("exit", "0")
+	var prepared time.Duration
+	for b.Loop() {
+		if r, err := h.run(b, req); err != nil || r.code != 0 {
+			b.Fatal(r, err)
+		}
+		prepared += (<-h.running).Prepared
+	}
+	b.ReportMetric(float64(prepared.Microseconds())/1000/float64(b.N), "ms-before-runc/op")
+}
+
+func BenchmarkPlainRunc(b *testing.B) {
+	h := newHost(b)
+	for b.Loop() {
+		plainRunc(b, h, "", "exit", "0")
 	}
 }

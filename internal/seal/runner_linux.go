@@ -100,14 +100,9 @@ func able() error {
 
 // kernelAble refuses kernels that cannot stack mapped mounts in an overlay.
 func kernelAble(release string) error {
-	parts := strings.SplitN(release, ".", 3)
-	if len(parts) >= 2 {
-		major, err := strconv.Atoi(parts[0])
-		digits := strings.TrimRightFunc(parts[1], func(r rune) bool { return r < '0' || r > '9' })
-		minor, minorErr := strconv.Atoi(digits)
-		if err == nil && minorErr == nil && (major > 5 || (major == 5 && minor >= 19)) {
-			return nil
-		}
+	var major, minor int
+	if n, err := fmt.Sscanf(release, "%d.%d", &major, &minor); n == 2 && err == nil && (major > 5 || (major == 5 && minor >= 19)) {
+		return nil
 	}
 	return fault.Errorf(fault.Unavailable, "sealing a container needs Linux 5.19 or later (overlayfs over mounts with mapped IDs); this is %q", release)
 }
