@@ -66,7 +66,7 @@ func (w *walk) run(ctx context.Context, m *Image, i int) error {
 	if err != nil {
 		return err
 	}
-	s := startStream(ctx, blob, compressed, w.caps)
+	s := startStream(ctx, blob, d.Digest, compressed, w.caps)
 	err = w.entries(s)
 	if w.fnErr != nil {
 		cancel() // whoever stops early does not want to wait for the rest
