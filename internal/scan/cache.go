@@ -21,7 +21,7 @@ import (
 
 // format is raised whenever facts are written in another form or gathered by
 // other rules.
-const format = 1
+const format = 2
 
 // maxCached is the most that is read back from a cache, bytes.
 const maxCached = 256 << 20
