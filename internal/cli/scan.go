@@ -116,8 +116,8 @@ func (env *Env) judge(v *inventory.Inventory, uncovered error, findings []findin
 		return nil
 	}
 	if n := len(v.Unreadable); n > 0 {
-		return fault.Hint(fault.Errorf(fault.Untrusted, "%d parts could not be read, so nobody can say that nothing at or above %s is in them", n, *threshold),
-			"the parts are listed above; without --fail-on they are a warning")
+		return fault.Hint(fault.Errorf(fault.Untrusted, "%d %s could not be read, so nobody can say that nothing at or above %s is in there", n, parts(n), *threshold),
+			"they are listed above as unreadable; without --fail-on they are a warning")
 	}
 	n := 0
 	for i := range findings {
@@ -150,8 +150,27 @@ func counts(findings []finding.Finding) map[string]int {
 	return n
 }
 
-// countsLine writes the counts, worst first.
+// countsLine writes the counts, worst first. It is read alone, so it says if
+// nobody looked at a part.
 func countsLine(r *scanResult) string {
+	line := countsOf(r)
+	if n := len(r.Unreadable); n > 0 {
+		line += fmt.Sprintf(" in what could be read; %d %s could not", n, parts(n))
+	}
+	if r.Uncovered != "" {
+		line += "; advisories do not cover everything"
+	}
+	return line
+}
+
+func parts(n int) string {
+	if n == 1 {
+		return "part"
+	}
+	return "parts"
+}
+
+func countsOf(r *scanResult) string {
 	if len(r.Findings) == 0 {
 		return "no findings"
 	}

@@ -25,8 +25,12 @@ import (
 // other rules.
 const format = 2
 
+// maxKept is the weight up to which facts are kept: writing more of them down
+// takes more memory than reading the layer again.
+const maxKept = 16 << 20
+
 // maxCached is the most that is read back from a cache, bytes.
-const maxCached = 256 << 20
+const maxCached = 64 << 20
 
 // Cache keeps bytes by key. A key is lower-case hexadecimal.
 type Cache interface {

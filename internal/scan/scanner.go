@@ -6,6 +6,7 @@ import (
 	"io"
 	"runtime"
 	"slices"
+	"strings"
 	"sync/atomic"
 
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
@@ -123,12 +124,13 @@ func (s *Scanner) facts(ctx context.Context, d v1.Descriptor, i int, w walker) (
 		return nil, ctx.Err()
 	case fault.Is(err, fault.Untrusted), fault.Is(err, fault.Invalid):
 		f.DiffID = ""
-		f.Unreadable = append(f.Unreadable, inventory.Unreadable{Reason: err.Error(), Wrong: fault.Is(err, fault.Untrusted)})
+		reason := strings.TrimPrefix(err.Error(), fmt.Sprintf("layer %d (%s): ", i, d.Digest)) // which is said anyway
+		f.Unreadable = append(f.Unreadable, inventory.Unreadable{Reason: reason, Wrong: fault.Is(err, fault.Untrusted)})
 		return f, nil
 	default:
 		return nil, fmt.Errorf("scan: %w", err)
 	}
-	if f.Lasting() {
+	if f.Lasting() && f.Weight() <= maxKept {
 		if err := store(s.Cache, key, f); err != nil {
 			s.Warn(err)
 		}
