@@ -6,9 +6,17 @@ import "github.com/spf13/cobra"
 // a person meets it.
 var commands = []func(*Env) *cobra.Command{
 	newKey,
+	newTrust,
+	newSign,
+	newVerify,
 	newSBOM,
 	newScan,
 	newAdvisories,
+	newCheck,
 	newCopy,
+	newPolicy,
+	newAudit,
+	newRun,
+	newStage,
 	newVersion,
 }

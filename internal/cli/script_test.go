@@ -47,7 +47,9 @@ func TestScripts(t *testing.T) {
 		},
 		Condition: condition,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"digestof": digestof,
 			"exitcode": exitcode,
+			"liar":     liar,
 			"mklayout": mklayout,
 			"softhsm":  softhsm,
 		},

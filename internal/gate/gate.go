@@ -8,11 +8,15 @@ package gate
 
 import (
 	"context"
+	"crypto/rand"
+	"io"
 	"time"
 
+	"plimsoll/internal/fault"
 	"plimsoll/internal/finding"
 	"plimsoll/internal/image"
 	"plimsoll/internal/inventory"
+	"plimsoll/internal/policy"
 	"plimsoll/internal/ref"
 	"plimsoll/internal/verdict"
 )
@@ -63,6 +67,7 @@ type Pins struct {
 type Statement struct {
 	GUN         ref.GUN
 	Roles       map[string]ref.Digest // role → digest that it names
+	Signers     map[string][]string   // role → fingerprints of the keys that signed it
 	Expires     time.Time             // the soonest expiry of the metadata used
 	RootKeys    []string              // fingerprints of the root's keys
 	RootVersion int64
@@ -75,4 +80,61 @@ type Truster interface {
 	// no trust data or no role names the image; Untrusted if it is expired,
 	// rolled back or wrongly signed.
 	Statement(ctx context.Context, gun ref.GUN, pins Pins, r ref.Reference) (*Statement, error)
+}
+
+// Config is what a gate needs. All but Now and Rand must be set.
+type Config struct {
+	Policy   *policy.Document
+	Images   Images
+	Truster  Truster
+	Scanner  Scanner
+	Matcher  Matcher
+	Recorder Recorder
+	Now      func() time.Time // the clock; nil: the machine's
+	Rand     io.Reader        // for decisions' IDs; nil: crypto/rand
+}
+
+// Gate decides. It may be used concurrently.
+type Gate struct{ config Config }
+
+// New returns a gate.
+func New(c Config) *Gate {
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Rand == nil {
+		c.Rand = rand.Reader
+	}
+	return &Gate{c}
+}
+
+// Answer is a decision, and the image that it is about.
+type Answer struct {
+	Decision verdict.Decision
+	// Image is what was judged: whoever runs it takes this one, not the name
+	// again. It is nil if the image could not be opened.
+	Image *image.Image
+}
+
+// Decide answers q. Everything that speaks against the image, and everything
+// that could not be found out, is a denial with its reason; the error is only
+// for our own mistakes and for a context that ended. The decision was recorded
+// when it is returned, or it is a denial that says why it could not be.
+func (g *Gate) Decide(ctx context.Context, q Request) (Answer, error) {
+	var a Answer
+	a.Decision = verdict.Decision{
+		Door: q.Door, Image: q.Image, Team: q.Team, Caller: q.Caller,
+		Outcome: verdict.Denied, PolicyHash: g.config.Policy.Hash(),
+	}
+	var err error
+	if a.Decision.ID, err = newID(g.config.Rand); err != nil {
+		return Answer{}, err
+	}
+	g.judge(ctx, q, &a)
+	if err := ctx.Err(); err != nil {
+		return Answer{}, fault.Errorf(fault.Unavailable, "decide on %q: %w", q.Image, err)
+	}
+	g.conclude(&a.Decision)
+	g.record(ctx, &a.Decision)
+	return a, nil
 }

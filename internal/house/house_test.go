@@ -17,6 +17,7 @@ import (
 // below it.
 var rows = [][]string{
 	{"fault", "inventory", "advisory", "finding", "profile", "verdict", "policy", "ref", "idmap"},
+	{"durable"},
 	{"key", "key/", "oci", "trust", "trust/", "image", "rootfs", "scan", "scan/", "pack", "match", "gate", "seal", "seal/", "audit"},
 	{"store", "feed", "registry", "notary", "engine", "agent", "admission", "web"},
 	{"app", "cli", "shim"},
@@ -46,6 +47,7 @@ var within = map[string][]string{
 	"seal":           {"seal/"},
 	"cli":            {"app"},
 	"app":            {},
+	"tools/":         {"tools/"},
 }
 
 const (

@@ -38,12 +38,14 @@ var layerTypes = map[string]compression{
 	oci.DockerLayerZstd:        zstdised,
 }
 
+// foreignTypes are layers whose content may not be passed on and lies at the
+// URLs of their descriptor; deprecated since image-spec 1.1.
 var foreignTypes = map[string]bool{
-	v1.MediaTypeImageLayerNonDistributable:                      true, //nolint:staticcheck // deprecated, so refused
-	v1.MediaTypeImageLayerNonDistributableGzip:                  true, //nolint:staticcheck // deprecated, so refused
-	v1.MediaTypeImageLayerNonDistributableZstd:                  true, //nolint:staticcheck // deprecated, so refused
-	"application/vnd.docker.image.rootfs.foreign.diff.tar":      true,
-	"application/vnd.docker.image.rootfs.foreign.diff.tar.gzip": true,
+	"application/vnd.oci.image.layer.nondistributable.v1.tar":      true,
+	"application/vnd.oci.image.layer.nondistributable.v1.tar+gzip": true,
+	"application/vnd.oci.image.layer.nondistributable.v1.tar+zstd": true,
+	"application/vnd.docker.image.rootfs.foreign.diff.tar":         true,
+	"application/vnd.docker.image.rootfs.foreign.diff.tar.gzip":    true,
 }
 
 // layerType returns how a layer of d's media type is packed.

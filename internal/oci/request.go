@@ -77,7 +77,7 @@ func statusError(status int, text, retryAfter string, req *http.Request, r ref.R
 		return fault.Errorf(fault.Conflict, "%q was changed by somebody else%s", r, text)
 	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
 		if retryAfter != "" {
-			text += fmt.Sprintf(" (it asks to come back after %q)", clip(retryAfter))
+			text += fmt.Sprintf(" (it asks to come back after %s)", clip(retryAfter))
 		}
 		return fault.Errorf(fault.Unavailable, "registry %q puts us off (%d)%s", r.Host, status, text)
 	}

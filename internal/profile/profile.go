@@ -20,6 +20,7 @@ type Profile struct {
 	Devices      []string `json:"devices,omitempty"`
 	Runtime      string   `json:"runtime"` // name of the OCI runtime: "runc"
 	Host         bool     `json:"host,omitempty"`
+	Total        Share    `json:"total,omitzero"` // of all containers of the team together
 }
 
 // Network is the network that a container may use.

@@ -1,0 +1,78 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"plimsoll/internal/audit"
+	"plimsoll/internal/finding"
+	"plimsoll/internal/gate"
+	"plimsoll/internal/inventory"
+	"plimsoll/internal/match"
+	"plimsoll/internal/pack"
+)
+
+// Gate is a gate over the policy file, the audit log, the registries and the
+// caches that the settings name.
+type Gate struct {
+	*gate.Gate
+	log     *audit.Log
+	matcher *packs
+}
+
+// Gate opens the gate. progress, unless it is nil, is told how many more bytes
+// of images were read, and warn what went wrong with a cache; both may be called
+// concurrently. The caller closes the gate.
+func (s Settings) Gate(ctx context.Context, progress func(n int), warn func(error)) (*Gate, error) {
+	document, err := ReadPolicy(s.Policy)
+	if err != nil {
+		return nil, err
+	}
+	log, err := s.AuditLog(ctx)
+	if err != nil {
+		return nil, err
+	}
+	m := &packs{open: s.Advisories}
+	return &Gate{log: log, matcher: m, Gate: gate.New(gate.Config{
+		Policy:   document,
+		Images:   s.Images(progress),
+		Truster:  Truster{s.Trust(nil).Client}, // it verifies and opens no keys, so nobody is asked for a secret
+		Scanner:  s.Scanner(false, warn),
+		Matcher:  m,
+		Recorder: log,
+	})}, nil
+}
+
+// Close publishes what was recorded and closes. It does so even if ctx has
+// ended.
+func (g *Gate) Close(ctx context.Context) error {
+	return errors.Join(g.log.Close(context.WithoutCancel(ctx)), g.matcher.Close())
+}
+
+// packs matches against the packs in a folder, which are opened at first use: a
+// policy that asks for no advisories does not pay for them.
+type packs struct {
+	open  func() (*pack.Store, error)
+	once  sync.Once
+	store *pack.Store
+	err   error
+}
+
+// Match says what is wrong with the components of an inventory.
+func (p *packs) Match(ctx context.Context, inv *inventory.Inventory) ([]finding.Finding, time.Time, error) {
+	p.once.Do(func() { p.store, p.err = p.open() })
+	if p.err != nil {
+		return nil, time.Time{}, p.err
+	}
+	return match.New(p.store).Match(ctx, inv)
+}
+
+// Close closes the packs if they were opened.
+func (p *packs) Close() error {
+	if p.store == nil {
+		return nil
+	}
+	return p.store.Close()
+}

@@ -1,0 +1,188 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"path/filepath"
+	"time"
+
+	"plimsoll/internal/fault"
+	"plimsoll/internal/gate"
+	"plimsoll/internal/key"
+	"plimsoll/internal/ref"
+	"plimsoll/internal/trust"
+	"plimsoll/internal/trust/ocistore"
+)
+
+// Trust is the services that read and write trust collections.
+type Trust struct {
+	Client  *trust.Client
+	Store   trust.Store
+	Pins    *trust.PinFile
+	Records *trust.Records
+	Keys    key.Providers
+}
+
+// Trust returns the services over the registries, with state in the data
+// folder.
+func (s Settings) Trust(p key.Prompter) *Trust {
+	store := ocistore.New(ocistore.Config{Registry: s.Registry()})
+	dir := filepath.Join(s.Data, "trust")
+	return &Trust{
+		Client:  trust.NewClient(trust.ClientConfig{Source: store, State: filepath.Join(dir, "client"), Now: time.Now}),
+		Store:   store,
+		Pins:    trust.NewPinFile(dir),
+		Records: trust.NewRecords(filepath.Join(dir, "publisher")),
+		Keys:    Keys(p),
+	}
+}
+
+// Known returns the GUN that r's trust data is about and the root keys that its
+// publisher is known by: those of the policy's publisher, where there is a
+// policy and it knows one, and otherwise those pinned on this machine.
+func (s Settings) Known(r ref.Reference) (ref.GUN, trust.Pins, error) {
+	document, err := ReadPolicy(s.Policy)
+	switch {
+	case fault.Is(err, fault.NotFound):
+	case err != nil:
+		return "", trust.Pins{}, err
+	default:
+		if _, p, gun := document.Publisher(r); p != nil {
+			return gun, trust.Pins{Threshold: p.RootKeys.Threshold, Keys: p.RootKeys.Keys}, nil
+		}
+	}
+	pins, err := trust.NewPinFile(filepath.Join(s.Data, "trust")).Pins(r.GUN())
+	return r.GUN(), pins, err
+}
+
+// Truster is the client as the gate asks it.
+type Truster struct{ Client *trust.Client }
+
+var _ gate.Truster = Truster{}
+
+// Statement implements [gate.Truster].
+func (t Truster) Statement(ctx context.Context, gun ref.GUN, pins gate.Pins, r ref.Reference) (*gate.Statement, error) {
+	s, err := t.Client.Statement(ctx, gun, trust.Pins{Threshold: pins.Threshold, Keys: pins.Keys}, r)
+	if err != nil {
+		return nil, err
+	}
+	statement := gate.Statement(*s)
+	return &statement, nil
+}
+
+// Publisher is a repository together with the keys that this machine holds for
+// it. It opens each key when it is first needed and closes all of them with
+// Close.
+type Publisher struct {
+	*trust.Repository
+	Record   *trust.Record
+	trust    *Trust
+	expiries trust.Expiries        // the repository's
+	open     map[string]key.Signer // by fingerprint
+}
+
+var _ trust.Keyring = (*Publisher)(nil)
+
+// Publisher returns the publisher of gun with the keys that were remembered and
+// those at uris. Pins are not needed to start a collection: fresh says that this
+// is about to happen.
+func (t *Trust) Publisher(ctx context.Context, gun ref.GUN, uris []string, fresh bool) (*Publisher, error) {
+	record, err := t.Records.Load(gun)
+	if err != nil {
+		return nil, err
+	}
+	expiries, err := record.Times()
+	if err != nil {
+		return nil, err
+	}
+	var pins trust.Pins
+	if !fresh {
+		if pins, err = t.Pins.Pins(gun); err != nil {
+			return nil, err
+		}
+	}
+	p := &Publisher{Record: record, trust: t, expiries: expiries, open: map[string]key.Signer{}}
+	p.Repository = trust.NewRepository(trust.RepositoryConfig{
+		GUN: gun, Store: t.Store, Client: t.Client, Pins: pins, Keys: p, Expiries: expiries,
+	})
+	for _, uri := range uris {
+		if _, err := p.Hold(ctx, uri); err != nil {
+			return nil, errors.Join(err, p.Close())
+		}
+	}
+	return p, nil
+}
+
+// Hold opens the key at uri and returns it in TUF's form.
+func (p *Publisher) Hold(ctx context.Context, uri string) (*trust.Key, error) {
+	signer, err := p.trust.Keys.Open(ctx, uri)
+	if err != nil {
+		return nil, err
+	}
+	k, err := trust.NewKey(signer.Public())
+	if err != nil {
+		return nil, errors.Join(err, signer.Close())
+	}
+	if p.open[k.Fingerprint] != nil {
+		return k, signer.Close()
+	}
+	p.open[k.Fingerprint] = signer
+	if d, ok := signer.(key.Described); ok {
+		uri = d.Info().URI
+	}
+	p.Record.Hold(trust.HeldKey{Fingerprint: k.Fingerprint, URI: uri})
+	return k, nil
+}
+
+// Signer implements [trust.Keyring].
+func (p *Publisher) Signer(ctx context.Context, k *trust.Key) (key.Signer, error) {
+	if s := p.open[k.Fingerprint]; s != nil {
+		return s, nil
+	}
+	uri := p.Record.URI(k.Fingerprint)
+	if uri == "" {
+		return nil, fault.Errorf(fault.NotFound, "key %s is not held here", k.Fingerprint)
+	}
+	held, err := p.Hold(ctx, uri)
+	if fault.Is(err, fault.NotFound) {
+		return nil, fault.As(fault.Unavailable, err) // it is known, but its token is not there
+	} else if err != nil {
+		return nil, err
+	}
+	if held.Fingerprint != k.Fingerprint {
+		return nil, fault.Errorf(fault.Unavailable, "%q now holds key %s, not %s", uri, held.Fingerprint, k.Fingerprint)
+	}
+	return p.open[k.Fingerprint], nil
+}
+
+// SetExpiries lets fn change how long what is signed from now on is valid.
+func (p *Publisher) SetExpiries(fn func(*trust.Record) error) error {
+	if err := fn(p.Record); err != nil {
+		return err
+	}
+	expiries, err := p.Record.Times()
+	if err != nil {
+		return err
+	}
+	maps.Copy(p.expiries, expiries)
+	return nil
+}
+
+// Remember saves which keys are held.
+func (p *Publisher) Remember() error {
+	if err := p.trust.Records.Save(p.Record); err != nil {
+		return fmt.Errorf("remember where the keys are: %w", err)
+	}
+	return nil
+}
+
+// Close closes all keys.
+func (p *Publisher) Close() error {
+	var all []error
+	for _, s := range p.open {
+		all = append(all, s.Close())
+	}
+	return errors.Join(all...)
+}

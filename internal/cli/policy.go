@@ -1,0 +1,97 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"plimsoll/internal/app"
+	"plimsoll/internal/fault"
+	"plimsoll/internal/ref"
+)
+
+func newPolicy(env *Env) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "policy",
+		Short: "Check a policy, and say in words what it demands",
+	}
+	cmd.AddCommand(newPolicyLint(env), newPolicyExplain(env))
+	return cmd
+}
+
+// linted is what policy lint says about a policy without mistakes.
+type linted struct {
+	File         string     `json:"file"`
+	Policy       ref.Digest `json:"policy"` // SHA-256 of the file, as decisions name it
+	Publishers   []string   `json:"publishers"`
+	Environments []string   `json:"environments"`
+	Teams        []string   `json:"teams"`
+}
+
+func newPolicyLint(env *Env) *cobra.Command {
+	return &cobra.Command{
+		Use:     "lint FILE",
+		Short:   "Check a policy and show every mistake with its line",
+		Example: "  plimsoll policy lint policy.yaml",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			d, err := app.ReadPolicy(args[0])
+			if err != nil {
+				return err
+			}
+			out := linted{
+				File: args[0], Policy: d.Hash(),
+				Publishers:   slices.AppendSeq([]string{}, maps.Keys(d.Publishers)),
+				Environments: slices.AppendSeq([]string{}, maps.Keys(d.Environments)),
+				Teams:        slices.AppendSeq([]string{}, maps.Keys(d.Teams)),
+			}
+			for _, names := range [][]string{out.Publishers, out.Environments, out.Teams} {
+				slices.Sort(names)
+			}
+			return env.print(out, func(w io.Writer) {
+				fmt.Fprintf(w, "%s: no mistakes\n", oneLine(out.File))
+				fmt.Fprintf(w, "publishers:\t%s\n", strings.Join(out.Publishers, ", "))
+				fmt.Fprintf(w, "environments:\t%s\n", strings.Join(out.Environments, ", "))
+				fmt.Fprintf(w, "teams:\t%s\n", strings.Join(out.Teams, ", "))
+				fmt.Fprintf(w, "policy:\t%s\n", out.Policy)
+			})
+		},
+	}
+}
+
+func newPolicyExplain(env *Env) *cobra.Command {
+	var environment string
+	cmd := &cobra.Command{
+		Use:     "explain FILE --environment ENVIRONMENT",
+		Short:   "Say in words what an environment demands of an image",
+		Example: "  plimsoll policy explain policy.yaml --environment production",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			d, err := app.ReadPolicy(args[0])
+			if err != nil {
+				return err
+			}
+			text := d.Explain(environment, time.Now())
+			if text == nil {
+				names := slices.Sorted(maps.Keys(d.Environments))
+				return fault.Hint(fault.Errorf(fault.NotFound, "the policy has no environment %q", environment), "it has %q", names)
+			}
+			out := struct {
+				Environment string   `json:"environment"`
+				Demands     []string `json:"demands"`
+			}{environment, text}
+			return env.print(out, func(w io.Writer) {
+				for _, line := range text {
+					fmt.Fprintln(w, oneLine(line))
+				}
+			})
+		},
+	}
+	cmd.Flags().StringVar(&environment, "environment", "", "environment of the policy")
+	return cmd
+}

@@ -1,0 +1,61 @@
+package policy
+
+import (
+	"time"
+
+	"plimsoll/internal/finding"
+	"plimsoll/internal/inventory"
+	"plimsoll/internal/ref"
+)
+
+// Facts are what is known about an image, and why the rest is not known. An
+// error stands for evidence that was looked for and not obtained; its kind
+// decides the class of the denials that follow from it.
+type Facts struct {
+	Name      string     // as it was asked for
+	Local     bool       // no registry named it
+	GUN       ref.GUN    // after mirrors; "" if local
+	Publisher string     // "" if nobody speaks for GUN
+	Digest    ref.Digest // what the name resolved to
+	Platform  string
+
+	Roles     map[string]ref.Digest // role → digest that it names
+	Signers   map[string][]string   // role → fingerprints of the keys that signed it
+	Expires   time.Time             // of the soonest metadata behind Roles
+	SignedErr error
+
+	Inventory *inventory.Inventory
+	ScanErr   error
+
+	Findings []finding.Finding
+	AsOf     time.Time // of the oldest advisories used
+	MatchErr error
+}
+
+func (f *Facts) distro() inventory.Distro {
+	if f.Inventory == nil {
+		return inventory.Distro{}
+	}
+	return f.Inventory.Distro
+}
+
+// Needs are the kinds of evidence that an environment asks for.
+type Needs struct {
+	Signatures bool
+	Scan       bool
+	Advisories bool // implies Scan
+}
+
+// Needs returns what must be known before an image is judged for environment,
+// and false if there is no such environment.
+func (d *Document) Needs(environment string, local bool) (Needs, bool) {
+	e := d.Environments[environment]
+	if e == nil {
+		return Needs{}, false
+	}
+	n := Needs{Signatures: e.Signed != nil && !local, Advisories: e.Scanned != nil, Scan: e.Scanned != nil}
+	for _, r := range e.Rules {
+		n.Scan = n.Scan || r.usesScan
+	}
+	return n, true
+}

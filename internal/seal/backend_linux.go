@@ -1,0 +1,114 @@
+package seal
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"plimsoll/internal/durable"
+	"plimsoll/internal/fault"
+)
+
+// Backend is the OCI runtime that stands behind the stage.
+type Backend struct {
+	Path     string // absolute
+	Version  string // as it says itself: "runc version 1.1.5"
+	Mappings bool   // wants mappings beside a user namespace's path
+}
+
+// FindBackend looks an OCI runtime up on PATH and asks what it can do.
+func FindBackend(ctx context.Context, name string) (Backend, error) {
+	if !slices.Contains(runtimes, name) {
+		return Backend{}, cannot("runtime", "%q is none of the runtimes %v", name, runtimes)
+	}
+	path, err := exec.LookPath(name)
+	if err == nil {
+		path, err = filepath.Abs(path)
+	}
+	if err != nil {
+		return Backend{}, fault.Hint(fault.Errorf(fault.Unavailable, "the OCI runtime %q is not on PATH", name), "apt-get install %s", name)
+	}
+	out, err := exec.CommandContext(ctx, path, "--version").Output()
+	if err != nil {
+		return Backend{}, fault.Errorf(fault.Unavailable, "ask %q for its version: %w", path, err)
+	}
+	return parseVersion(path, string(out))
+}
+
+var version = regexp.MustCompile(`^(runc|crun) version ([0-9]{1,4})\.([0-9]{1,4})`)
+
+// parseVersion reads what runc and crun say about themselves. Without seccomp
+// they would run a container unfiltered; runc reads a namespace's mappings
+// itself from 1.2 on.
+func parseVersion(path, out string) (Backend, error) {
+	m := version.FindStringSubmatch(out)
+	if m == nil {
+		return Backend{}, fault.Errorf(fault.Unavailable, "%q is no runtime that is known: its version is %q", path, out[:min(len(out), 100)])
+	}
+	if !strings.Contains(out, "libseccomp:") && !strings.Contains(out, "+SECCOMP") {
+		return Backend{}, fault.Errorf(fault.Unavailable, "%q was built without seccomp: it cannot filter system calls", path)
+	}
+	major, _ := strconv.Atoi(m[2]) // the expression matched digits
+	minor, _ := strconv.Atoi(m[3])
+	first, _, _ := strings.Cut(out, "\n")
+	return Backend{Path: path, Version: first, Mappings: m[1] == "crun" || major < 1 || (major == 1 && minor < 2)}, nil
+}
+
+// command returns the runtime's arguments that make and start the container in
+// the folder home.
+func (b Backend) command(home, id string) []string {
+	in := func(name string) string { return filepath.Join(home, name) }
+	return []string{
+		b.Path, "--root", in("runtime"), "--log", in(runtimeLog), "--log-format", "json",
+		"run", "--detach", "--bundle", in(bundle), "--pid-file", in(pidFile), id,
+	}
+}
+
+// Errors of a container's start that have exit codes of their own.
+var (
+	ErrNoCommand     = errors.New("command not found")
+	ErrNotExecutable = errors.New("command cannot be executed")
+)
+
+const maxLog = 1 << 20 // bytes
+
+// startError returns what the runtime's log says about why it did not start a
+// container.
+func startError(file string) error {
+	b, err := durable.ReadFile(file, maxLog)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("read the runtime's log: %w", err)
+	}
+	text := "it did not say why"
+	for lines := bufio.NewScanner(bytes.NewReader(b)); lines.Scan(); {
+		var entry struct{ Level, Msg string }
+		if json.Unmarshal(lines.Bytes(), &entry) == nil && entry.Level == "error" && entry.Msg != "" {
+			text = entry.Msg
+		}
+	}
+	return classify(text)
+}
+
+func classify(text string) error {
+	lower := strings.ToLower(text)
+	contains := func(parts ...string) bool {
+		return slices.ContainsFunc(parts, func(p string) bool { return strings.Contains(lower, p) })
+	}
+	switch {
+	case contains("executable file", "exec:", "execve", "exec ") && contains("not found in $path", "no such file or directory"):
+		return fault.As(fault.NotFound, fmt.Errorf("%w in the image: %s", ErrNoCommand, text))
+	case contains("exec:", "exec ", "execve") && contains("permission denied", "is a directory", "exec format error"):
+		return fault.As(fault.Invalid, fmt.Errorf("%w: %s", ErrNotExecutable, text))
+	}
+	return fault.Errorf(fault.Unavailable, "the runtime did not start the container: %s", text)
+}

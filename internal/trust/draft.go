@@ -1,0 +1,248 @@
+package trust
+
+import (
+	"context"
+	"maps"
+	"slices"
+
+	"plimsoll/internal/fault"
+	"plimsoll/internal/ref"
+)
+
+// draft is a collection that is being changed: copies of what is trusted, and
+// what of it must be signed again.
+type draft struct {
+	trusted *Trusted // what the change is based on; nil for a new collection
+	gun     ref.GUN
+	root    *root
+	top     *targets
+	signed  map[string]*targets // targets roles that must be signed again
+	newRoot bool
+}
+
+// newDraft begins a collection.
+func newDraft(gun ref.GUN, c InitConfig) (*draft, error) {
+	roles := map[string][]*Key{RoleRoot: c.Root, RoleTargets: c.Targets, RoleSnapshot: c.Snapshot, RoleTimestamp: c.Timestamp}
+	r := &root{header: header{Type: RoleRoot, GUN: gun}, Consistent: true, Keys: keys{}, Roles: map[string]keyRole{}}
+	for role, ks := range roles {
+		threshold := 1
+		if ks == nil {
+			ks = c.Targets
+		}
+		if role == RoleRoot {
+			threshold = c.RootThreshold
+		}
+		if err := checkKeys(role, ks, threshold); err != nil {
+			return nil, err
+		}
+		r.Roles[role] = newKeyRole(ks, threshold)
+		for _, k := range ks {
+			r.Keys[k.ID] = k
+		}
+	}
+	top := newTargets(gun)
+	return &draft{gun: gun, root: r, top: top, newRoot: true, signed: map[string]*targets{RoleTargets: top}}, nil
+}
+
+// close unlocks what the draft is based on.
+func (d *draft) close() error {
+	if d.trusted == nil {
+		return nil
+	}
+	return d.trusted.Close()
+}
+
+func newTargets(gun ref.GUN) *targets {
+	return &targets{header: header{Type: RoleTargets, GUN: gun}, Targets: map[string]target{}}
+}
+
+// checkKeys refuses keys that could never meet their threshold.
+func checkKeys(role string, ks []*Key, threshold int) error {
+	distinct := map[string]bool{}
+	for _, k := range ks {
+		if distinct[k.Fingerprint] {
+			return fault.Errorf(fault.Usage, "role %q: key %s is given twice", role, k.Fingerprint)
+		}
+		distinct[k.Fingerprint] = true
+	}
+	if threshold < 1 || threshold > len(distinct) || len(distinct) > maxKeys {
+		return fault.Errorf(fault.Usage, "role %q: a threshold of %d does not go with %d keys", role, threshold, len(distinct))
+	}
+	return nil
+}
+
+// draftOf begins a change of t. What it shares with t is copied before it is
+// changed.
+func draftOf(t *Trusted) *draft {
+	r := *t.root.Signed
+	r.Keys, r.Roles = maps.Clone(r.Keys), maps.Clone(r.Roles)
+	return &draft{trusted: t, gun: t.gun, root: &r, top: copyTargets(t.targets.Signed), signed: map[string]*targets{}}
+}
+
+func copyTargets(t *targets) *targets {
+	c := *t
+	c.Targets = maps.Clone(t.Targets)
+	if t.Delegations != nil {
+		d := *t.Delegations
+		d.Keys, d.Roles = maps.Clone(d.Keys), slices.Clone(d.Roles)
+		c.Delegations = &d
+	}
+	return &c
+}
+
+// targets returns a role's metadata for changing, and marks it to be signed.
+// NotFound if nobody delegated to it.
+func (d *draft) targets(ctx context.Context, role string) (*targets, error) {
+	if t := d.signed[role]; t != nil {
+		return t, nil
+	}
+	if role == RoleTargets {
+		d.signed[role] = d.top
+		return d.top, nil
+	}
+	r := d.top.Delegations.role(role)
+	if r == nil {
+		err := fault.Errorf(fault.NotFound, "%q has no role %q", d.gun, role)
+		return nil, fault.Hint(err, "plimsoll trust delegate %s %s --key URI", d.gun, role)
+	}
+	t := newTargets(d.gun)
+	if d.trusted != nil {
+		m, err := d.current(ctx, role)
+		if err != nil {
+			return nil, err
+		}
+		if m != nil {
+			t = copyTargets(m.Signed)
+		}
+	}
+	d.signed[role] = t
+	return t, nil
+}
+
+// current returns what a delegated role signed last, verified as it was
+// delegated before this change; nil if it never signed.
+func (d *draft) current(ctx context.Context, role string) (*metadata[*targets], error) {
+	before := d.trusted.targets.Signed.Delegations
+	r := before.role(role)
+	if r == nil {
+		return nil, nil
+	}
+	m, err := d.trusted.role(ctx, role, before.Keys, r.keyRole)
+	if fault.Is(err, fault.NotFound) {
+		return nil, nil
+	}
+	return m, err
+}
+
+// delegate makes or changes a delegated role.
+func (d *draft) delegate(ctx context.Context, c RoleConfig) error {
+	if !delegable.MatchString(c.Name) || isTopLevel(c.Name) {
+		return fault.Errorf(fault.Usage, "%q cannot be a role's name: lower-case letters, digits, dots and dashes", c.Name)
+	}
+	if err := checkKeys(c.Name, c.Keys, c.Threshold); err != nil {
+		return err
+	}
+	if d.top.Delegations == nil {
+		d.top.Delegations = &delegations{Keys: keys{}}
+	}
+	all := d.top.Delegations
+	if all.role(c.Name) == nil {
+		all.Roles = append(all.Roles, delegation{Name: c.Name, Paths: []string{"*", "sha256/*"}})
+	}
+	r := all.role(c.Name)
+	if len(c.Paths) > 0 {
+		r.Paths, r.Prefixes = c.Paths, nil
+	}
+	return d.rekey(ctx, c.Name, c.Keys, c.Threshold)
+}
+
+// rekey gives a delegated role its keys. What it signed before is signed again.
+func (d *draft) rekey(ctx context.Context, role string, ks []*Key, threshold int) error {
+	all := d.top.Delegations
+	all.role(role).keyRole = newKeyRole(ks, threshold)
+	for _, k := range ks {
+		all.Keys[k.ID] = k
+	}
+	all.prune()
+	d.signed[RoleTargets] = d.top
+	if d.trusted == nil {
+		return nil
+	}
+	m, err := d.current(ctx, role)
+	if err == nil && m != nil && d.signed[role] == nil {
+		d.signed[role] = copyTargets(m.Signed)
+	}
+	return err
+}
+
+// prune forgets keys that no role has.
+func (d *delegations) prune() {
+	used := map[string]bool{}
+	for i := range d.Roles {
+		maps.Copy(used, set(d.Roles[i].KeyIDs))
+	}
+	maps.DeleteFunc(d.Keys, func(id string, _ *Key) bool { return !used[id] })
+}
+
+// rotate gives a role new keys.
+func (d *draft) rotate(ctx context.Context, role string, ks []*Key, threshold int) error {
+	was, top := d.root.Roles[role]
+	if r := d.top.Delegations.role(role); !top && r != nil {
+		was = r.keyRole
+	} else if !top {
+		return fault.Errorf(fault.NotFound, "%q has no role %q", d.gun, role)
+	}
+	if threshold == 0 {
+		threshold = was.Threshold
+	}
+	if err := checkKeys(role, ks, threshold); err != nil {
+		return fault.Hint(err, "give as many --key as the role is to have, or --threshold N")
+	}
+	if !top {
+		return d.rekey(ctx, role, ks, threshold)
+	}
+	next := newKeyRole(ks, threshold)
+	next.rest = was.rest
+	d.root.Roles[role] = next
+	for _, k := range ks {
+		d.root.Keys[k.ID] = k
+	}
+	d.root.prune()
+	d.newRoot = true
+	if role == RoleTargets {
+		d.signed[role] = d.top
+	}
+	return nil
+}
+
+func (r *root) prune() {
+	used := map[string]bool{}
+	for _, role := range r.Roles {
+		maps.Copy(used, set(role.KeyIDs))
+	}
+	maps.DeleteFunc(r.Keys, func(id string, _ *Key) bool { return !used[id] })
+}
+
+// pins returns the pins that r meets.
+func (r *root) pins() Pins {
+	p := Pins{Threshold: r.Roles[RoleRoot].Threshold}
+	for _, k := range r.Roles[RoleRoot].of(r.Keys) {
+		p.Keys = append(p.Keys, k.Fingerprint)
+	}
+	return p
+}
+
+// mayName refuses an image whose names the role does not speak for: no reader
+// would ask it.
+func (d *draft) mayName(role string, m *Image) error {
+	if role == RoleTargets {
+		return nil
+	}
+	r := d.top.Delegations.role(role)
+	for _, name := range []string{m.Tag, digestTarget(m.Digest)} {
+		if name != "" && !r.covers(name) {
+			return fault.Errorf(fault.Denied, "role %q does not speak for %q, only for %q", role, name, r.Paths)
+		}
+	}
+	return nil
+}
