@@ -148,12 +148,12 @@ func exitCode(err error) int {
 	return exitFailed
 }
 
-// printable returns s with what comes from outside and could command a terminal
-// (control characters) or show a line in another order than it has (UAX #9)
-// replaced.
+// printable returns s with what comes from outside and could command a terminal,
+// show a line in another order than it has, or not be seen (Unicode's control
+// and format characters) replaced.
 func printable(s string) string {
 	return strings.Map(func(r rune) rune {
-		if r == '\n' || r == '\t' || !unicode.IsControl(r) && !unicode.Is(unicode.Bidi_Control, r) {
+		if r == '\n' || r == '\t' || !unicode.In(r, unicode.Cc, unicode.Cf) {
 			return r
 		}
 		return '\uFFFD'

@@ -37,7 +37,8 @@ func newScan(env *Env) *cobra.Command {
 		Use:   "scan IMAGE",
 		Short: "Say what is known to be wrong with what is in an image",
 		Long: `Say what is known to be wrong with what is in an image: its components, from the
-bytes of its layers, against the packs of advisories.
+bytes of its layers, against the packs of advisories. A line with +N stands for
+N more packages of the same source, which have the same hole.
 
 Exit codes: 4 if bytes of the image are wrong, or a part of it is not covered by
 advisories; 5 if there are findings at or above --fail-on. With --fail-on, parts
@@ -174,13 +175,12 @@ func countsOf(r *scanResult) string {
 	if len(r.Findings) == 0 {
 		return "no findings"
 	}
-	line := ""
+	line := findingsOf(len(r.Findings)) + ": "
+	comma := ""
 	for s := advisory.Critical; ; s-- {
 		if n := r.Counts[s.String()]; n > 0 {
-			if line != "" {
-				line += ", "
-			}
-			line += fmt.Sprintf("%d %s", n, s)
+			line += fmt.Sprintf("%s%d %s", comma, n, s)
+			comma = ", "
 		}
 		if s == advisory.Unknown {
 			break

@@ -48,17 +48,32 @@ func TestHiddenPackageDatabaseIsReported(t *testing.T) {
 		{"removed", []*Facts{status, layer("w var/lib/dpkg")}, []string{"1 var/lib/dpkg/status: " + removed}},
 		{"removed and os-release too", []*Facts{release(status, "debian"), layer("w var"), layer("w etc")}, []string{"1 var/lib/dpkg/status: " + removed}},
 		{"emptied", []*Facts{status, layer("f var/lib/dpkg/status")}, []string{"1 var/lib/dpkg/status: " + removed}},
-		{"behind a link", []*Facts{layer("l var/lib -> ../srv", "f srv/dpkg/status")},
-			[]string{`0 var/lib: a link on the way to a package database, which leads to "srv/dpkg/status", where none is looked for`}},
-		{"itself a link", []*Facts{layer("l var/lib/dpkg/status -> /aaa", "f aaa")},
-			[]string{`0 var/lib/dpkg/status: a link on the way to a package database, which leads to "aaa", where none is looked for`}},
-		{"a part is a link", []*Facts{layer("l var/lib/dpkg/status.d/base -> /aaa", "f aaa")},
-			[]string{`0 var/lib/dpkg/status.d/base: a link on the way to a package database, which leads to "aaa", where none is looked for`}},
-		{"a loop of links", []*Facts{layer("l var -> var")},
-			[]string{`0 var: a link on the way to a package database, which leads to "", where none is looked for`}},
+		{
+			"behind a link",
+			[]*Facts{layer("l var/lib -> ../srv", "f srv/dpkg/status")},
+			[]string{`0 var/lib: a link on the way to a package database, which leads to "srv/dpkg/status", where none is looked for`},
+		},
+		{
+			"itself a link",
+			[]*Facts{layer("l var/lib/dpkg/status -> /aaa", "f aaa")},
+			[]string{`0 var/lib/dpkg/status: a link on the way to a package database, which leads to "aaa", where none is looked for`},
+		},
+		{
+			"a part is a link",
+			[]*Facts{layer("l var/lib/dpkg/status.d/base -> /aaa", "f aaa")},
+			[]string{`0 var/lib/dpkg/status.d/base: a link on the way to a package database, which leads to "aaa", where none is looked for`},
+		},
+		{
+			"a loop of links",
+			[]*Facts{layer("l var -> var")},
+			[]string{`0 var: a link on the way to a package database, which leads to "", where none is looked for`},
+		},
 		{"a link to another known place", []*Facts{layer("l var/lib/rpm -> ../../usr/lib/sysimage/rpm", "l lib -> usr/lib")}, nil},
-		{"no database at all", []*Facts{release(layer("f bin/sh"), "debian")},
-			[]string{`0 etc/os-release: the image says that it is "debian" and has no package database: its packages have no names`}},
+		{
+			"no database at all",
+			[]*Facts{release(layer("f bin/sh"), "debian")},
+			[]string{`0 etc/os-release: the image says that it is "debian" and has no package database: its packages have no names`},
+		},
 		{"no distribution", []*Facts{layer("f app x@1")}, nil},
 	} {
 		t.Run(test.name, func(t *testing.T) {

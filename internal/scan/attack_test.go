@@ -31,16 +31,31 @@ func TestHardLinkGivesTheNameThatIsWanted(t *testing.T) {
 		layers [][]byte
 		want   []string
 	}{
-		{"in one layer", [][]byte{tarOf(t, file("store/00", "one@1"), hardlink("a.words", "store/00"), hardlink("b.words", "store/00"))},
-			[]string{"one@1 0 a.words words"}},
-		{"the content of before", [][]byte{tarOf(t, file("x", "one@1"), hardlink("a.words", "x"), file("x", "two@2"))},
-			[]string{"one@1 0 a.words words"}},
-		{"of another layer", [][]byte{tarOf(t, file("x", "one@1")), tarOf(t, hardlink("a.words", "x"))},
-			[]string{`unreadable 1 "a.words" wrong=false`}},
-		{"of nothing", [][]byte{tarOf(t, hardlink("a.words", "x"))},
-			[]string{`unreadable 0 "a.words" wrong=false`}},
-		{"of what is wanted anyway", [][]byte{tarOf(t, file("x.words", "one@1")), tarOf(t, hardlink("a.words", "x.words"))},
-			[]string{"one@1 0 x.words words"}},
+		{
+			"in one layer",
+			[][]byte{tarOf(t, file("store/00", "one@1"), hardlink("a.words", "store/00"), hardlink("b.words", "store/00"))},
+			[]string{"one@1 0 a.words words"},
+		},
+		{
+			"the content of before",
+			[][]byte{tarOf(t, file("x", "one@1"), hardlink("a.words", "x"), file("x", "two@2"))},
+			[]string{"one@1 0 a.words words"},
+		},
+		{
+			"of another layer",
+			[][]byte{tarOf(t, file("x", "one@1")), tarOf(t, hardlink("a.words", "x"))},
+			[]string{`unreadable 1 "a.words" wrong=false`},
+		},
+		{
+			"of nothing",
+			[][]byte{tarOf(t, hardlink("a.words", "x"))},
+			[]string{`unreadable 0 "a.words" wrong=false`},
+		},
+		{
+			"of what is wanted anyway",
+			[][]byte{tarOf(t, file("x.words", "one@1")), tarOf(t, hardlink("a.words", "x.words"))},
+			[]string{"one@1 0 x.words words"},
+		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			if diff := cmp.Diff(test.want, scanned(t, test.layers...)); diff != "" {
@@ -123,7 +138,7 @@ func TestCacheThatOthersMayWriteIsNotUsed(t *testing.T) {
 	if _, err := s.Scan(t.Context(), m); err != nil || len(warned) > 0 {
 		t.Fatal(err, warned)
 	}
-	if err := os.Chmod(folder.Path, 0o777); err != nil { //nolint:gosec // what the test is about
+	if err := os.Chmod(folder.Path, 0o777); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := s.Scan(t.Context(), m); err != nil {

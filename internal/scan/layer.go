@@ -261,9 +261,9 @@ func checkText(c *inventory.Component) error {
 	return nil
 }
 
-// control reports whether r commands a terminal or reorders a line: the control
-// characters (Unicode, category Cc) and those of bidirectional text (UAX #9).
-func control(r rune) bool { return unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) }
+// control reports whether r commands a terminal, reorders a line or is not seen:
+// Unicode's control and format characters (categories Cc and Cf).
+func control(r rune) bool { return unicode.In(r, unicode.Cc, unicode.Cf) }
 
 func visible(r rune) rune {
 	if control(r) {

@@ -21,6 +21,7 @@ func TestHostileJSON(t *testing.T) {
 	}{
 		{"another spelling of version", pkg, `{"name": "a", "version": "4.17.4", "Version": "99.0.0", "VERSION": "99"}`, []string{"a 4.17.4"}, false},
 		{"of two the last counts, as in JavaScript", pkg, `{"version": "99.0.0", "name": "a", "version": "4.17.4"}`, []string{"a 4.17.4"}, false},
+		{"a version as npm cleans it", pkg, `{"name": "a", "version": " =v4.17.4 "}`, []string{"a 4.17.4"}, false},
 		{"no name", pkg, `{"version": "4.17.4"}`, []string{"@s/lodash 4.17.4"}, false},
 		{"a version that is no text", pkg, `{"name": "a", "version": 4}`, []string{"a"}, false},
 		{"byte order mark", pkg, "\uFEFF{\"name\": \"a\", \"version\": \"1\"}", []string{"a 1"}, false},

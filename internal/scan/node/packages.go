@@ -92,8 +92,10 @@ func (Packages) Extract(_ context.Context, f scan.File) (inventory.Found, error)
 	return inventory.Found{Components: []inventory.Component{c}}, nil
 }
 
+// component returns the package of that name. npm takes " =v1.2.3" for 1.2.3.
 func component(name, version string) inventory.Component {
-	c := inventory.Component{Kind: inventory.Library, Type: inventory.NPM, Name: name, Version: strings.TrimPrefix(version, "v")}
+	version = strings.TrimLeft(strings.TrimSpace(version), "=v")
+	c := inventory.Component{Kind: inventory.Library, Type: inventory.NPM, Name: name, Version: version}
 	if scope, rest, ok := strings.Cut(name, "/"); ok && strings.HasPrefix(scope, "@") && rest != "" {
 		c.Namespace, c.Name = scope, rest
 	}

@@ -22,13 +22,13 @@ func text(tag uint32, s string) value { return value{tag, typeString, 1, append(
 func headerOf(values ...value) []byte {
 	var index, data []byte
 	for _, v := range values {
-		for _, n := range []uint32{v.tag, v.typ, uint32(len(data)), v.count} { //nolint:gosec // small
+		for _, n := range []uint32{v.tag, v.typ, uint32(len(data)), v.count} {
 			index = binary.BigEndian.AppendUint32(index, n)
 		}
 		data = append(data, v.data...)
 	}
-	out := binary.BigEndian.AppendUint32(nil, uint32(len(values))) //nolint:gosec // small
-	out = binary.BigEndian.AppendUint32(out, uint32(len(data)))    //nolint:gosec // small
+	out := binary.BigEndian.AppendUint32(nil, uint32(len(values)))
+	out = binary.BigEndian.AppendUint32(out, uint32(len(data)))
 	return append(append(out, index...), data...)
 }
 
