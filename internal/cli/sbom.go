@@ -113,10 +113,7 @@ func (env *Env) printInventory(v *inventory.Inventory) error {
 	if err != nil {
 		return err
 	}
-	if _, err := env.Out.Write(b.Bytes()); err != nil {
-		return fmt.Errorf("write result: %w", err)
-	}
-	return nil
+	return env.writeJSON(b.Bytes())
 }
 
 func inventoryTable(w io.Writer, v *inventory.Inventory) {
