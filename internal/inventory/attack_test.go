@@ -2,6 +2,7 @@ package inventory
 
 import (
 	"fmt"
+	"path"
 	"strings"
 	"testing"
 	"time"
@@ -125,4 +126,42 @@ func TestHardLinksDoNotMultiplyOwnedFiles(t *testing.T) {
 	if took := time.Since(start); took > 20*time.Second {
 		t.Errorf("it took %v", took)
 	}
+}
+
+// FuzzTree compares what layers remove with a look at all that is known.
+func FuzzTree(f *testing.F) {
+	f.Add("a a/b a/b/c d/e", "w a/b,o d,f a/b,d a")
+	f.Add("x/y x/y/z x", "o .,f x/y/z,w x/y,d x/y")
+	f.Fuzz(func(t *testing.T, known, layers string) {
+		r := &replay{files: map[string]*placed{}, tree: &tree{}}
+		want := map[string]bool{}
+		for p := range strings.FieldsSeq(known) {
+			p = path.Clean(strings.TrimLeft(p, "/"))
+			r.files[p] = &placed{}
+			r.tree.add(p)
+			want[p] = true
+		}
+		for line := range strings.SplitSeq(layers, ",") {
+			op, p, ok := strings.Cut(line, " ")
+			if p = path.Clean(strings.TrimLeft(strings.Join(strings.Fields(p), "_"), "/")); !ok || !strings.Contains("w o f d", op) || len(op) != 1 {
+				continue
+			}
+			r.cut(layer(op + " " + p))
+			for k := range want {
+				under := strings.HasPrefix(k, p+"/") || p == "."
+				switch {
+				case p == "." && (op == "f" || op == "d"):
+				case op == "o" && under, op == "d" && k == p, op != "o" && op != "d" && (k == p || under):
+					delete(want, k)
+				}
+			}
+		}
+		got := map[string]bool{}
+		for p := range r.files {
+			got[p] = true
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("left (-want +got):\n%s", diff)
+		}
+	})
 }
