@@ -33,8 +33,7 @@ func fields(typ reflect.Type, seen map[reflect.Type]bool) (names []string) {
 		return nil
 	}
 	seen[typ] = true
-	for i := range typ.NumField() {
-		f := typ.Field(i)
+	for f := range typ.Fields() {
 		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
 		if name == "" {
 			continue

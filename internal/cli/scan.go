@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -175,17 +176,16 @@ func countsOf(r *scanResult) string {
 	if len(r.Findings) == 0 {
 		return "no findings"
 	}
-	line := findingsOf(len(r.Findings)) + ": "
-	comma := ""
+	var bySeverity []string
 	for s := advisory.Critical; ; s-- {
 		if n := r.Counts[s.String()]; n > 0 {
-			line += fmt.Sprintf("%s%d %s", comma, n, s)
-			comma = ", "
+			bySeverity = append(bySeverity, fmt.Sprintf("%d %s", n, s))
 		}
 		if s == advisory.Unknown {
 			break
 		}
 	}
+	line := findingsOf(len(r.Findings)) + ": " + strings.Join(bySeverity, ", ")
 	if n := r.Counts["exploited"]; n > 0 {
 		line += fmt.Sprintf("; %d known to be exploited", n)
 	}
