@@ -66,7 +66,7 @@ func Stage(ctx context.Context) error {
 	return errors.Join(err, jsonErr)
 }
 
-// stage returns only with an error: exec replaces the process.
+// stage returns only with an error: otherwise the process is the runtime's.
 func stage(ctx context.Context) error {
 	p, err := readPlan()
 	if err != nil {
@@ -103,7 +103,7 @@ func stage(ctx context.Context) error {
 			return fmt.Errorf("hide cgroup v2 from crun: %w", err)
 		}
 	}
-	return fmt.Errorf("start runtime %q: %w", p.Runtime, syscall.Exec(p.Runtime, p.Command, os.Environ())) //nolint:gosec // the Runner found it
+	return fmt.Errorf("start runtime %q: %w", p.Runtime, syscall.Exec(p.Runtime, p.Command, os.Environ()))
 }
 
 const maxPlan = 8 << 20 // bytes
