@@ -1,6 +1,7 @@
 package seal
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -43,17 +44,17 @@ func newCgroups(mounts []*mountinfo.Info) (*Cgroups, error) {
 	for _, m := range mounts {
 		c.trees = append(c.trees, m.Mountpoint)
 		if m.FSType == "cgroup2" {
-			c.unified = m.Mountpoint
+			c.unified = cmp.Or(c.unified, m.Mountpoint) // later ones are for somebody's container
 			continue
 		}
 		for option := range strings.SplitSeq(m.VFSOptions, ",") {
 			if option != "rw" {
-				c.v1[option] = m.Mountpoint
+				c.v1[option] = cmp.Or(c.v1[option], m.Mountpoint)
 			}
 		}
 	}
-	if len(c.v1) > 0 { // a version 2 tree beside it has no controllers that matter
-		c.unified = ""
+	if slices.ContainsFunc(controllers, func(name string) bool { return c.v1[name] != "" }) {
+		c.unified = "" // the version 2 tree beside it lacks what version 1 has
 	}
 	for _, name := range controllers {
 		if c.unified == "" && c.v1[name] == "" {

@@ -53,6 +53,11 @@ func TestCgroupsOfMounts(t *testing.T) {
 	if err != nil || pure.tree("cpu") != "/c/unified" {
 		t.Errorf("version 2: %+v, %v", pure, err)
 	}
+	other := &mountinfo.Info{FSType: "cgroup2", Mountpoint: "/srv/container/cgroup", VFSOptions: "rw"}
+	named, err := newCgroups([]*mountinfo.Info{v2, v1("name=systemd"), other})
+	if err != nil || named.tree("cpu") != "/c/unified" || len(named.trees) != 3 {
+		t.Errorf("version 2 beside a version 1 tree without controllers: %+v, %v", named, err)
+	}
 	for name, mounts := range map[string][]*mountinfo.Info{"none": nil, "no pids": {v1("cpu"), v1("memory"), v2}} {
 		if c, err := newCgroups(mounts); !fault.Is(err, fault.Unavailable) {
 			t.Errorf("%s: %+v, %v", name, c, err)

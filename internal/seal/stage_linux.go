@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -186,7 +187,21 @@ func limitSelf() error {
 	if err := syscall.Setrlimit(syscall.RLIMIT_CORE, &syscall.Rlimit{}); err != nil {
 		return fmt.Errorf("limit core dumps: %w", err)
 	}
-	return nil
+	return killable()
+}
+
+// killable takes back what a service manager may have given us: a container that
+// is spared when memory runs out hangs at its limit, and others die in its place.
+func killable() error {
+	const file = "/proc/self/oom_score_adj"
+	b, err := os.ReadFile(file)
+	if err != nil {
+		return fmt.Errorf("read who is spared: %w", err)
+	}
+	if !strings.HasPrefix(string(b), "-") {
+		return nil
+	}
+	return write(file, "0")
 }
 
 // dieWith asks the kernel to end this process with its parent. A change of
