@@ -10,7 +10,8 @@
 // A layer is what a stranger wrote. Every name is resolved by the kernel inside
 // the layer's own folder (openat2(2), RESOLVE_IN_ROOT), so that no link in it
 // leads out. What cannot be kept faithfully is refused; only device nodes are
-// left out, because a container has its own /dev, and the [Layer] names them.
+// left out, because a container has its own /dev, and the [Layer] names them: a
+// whiteout stands in their place, so that what they replaced stays replaced.
 //
 // A layer's folder appears under its name when it is complete, its bytes are
 // those that the diff ID names, and both are on disk.

@@ -123,6 +123,8 @@ func TestUnpackKeepsWhatTheLayerSays(t *testing.T) {
 		"bin/ping -rwxr-xr-x 0:0 dated security.capability=20 user.note=1",
 		"bin/sh Lrwxrwxrwx 5:0 dated -> /bin/su",
 		"bin/su urwxr-xr-x 0:7 dated links=2",
+		"dev drwxr-xr-x 0:0",
+		"dev/null Dc--------- 0:0 rdev=0",
 		"etc drwxr-xr-x 0:0",
 		"etc/gone Dc--------- 0:0 rdev=0",
 		"run drwxr-xr-x 0:0",
@@ -304,6 +306,8 @@ func TestWhiteoutsSpeakOfLayersBelow(t *testing.T) {
 		{"opaque, then folder", []image.Entry{{Path: "a", Type: image.Opaque}, {Path: "a", Type: image.Directory, Mode: 0o700}}, []string{
 			"a drwx------ 0:0 trusted.overlay.opaque=1",
 		}},
+		{"device over a file", []image.Entry{file("a"), {Path: "a", Type: image.Char, Major: 1, Minor: 3}}, []string{"a Dc--------- 0:0 rdev=0"}},
+		{"device over a file below", []image.Entry{{Path: "a", Type: image.Block, Major: 8}}, []string{"a Dc--------- 0:0 rdev=0"}},
 		{"later entry wins", []image.Entry{{Path: "a", Type: image.Symlink, Link: "b"}, file("a")}, []string{"a -rw-r--r-- 0:0"}},
 		{"link within the layer", []image.Entry{
 			{Path: "usr/bin", Type: image.Directory, Mode: 0o755}, {Path: "bin", Type: image.Symlink, Link: "/usr/bin"}, file("bin/sh"),

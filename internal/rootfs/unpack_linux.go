@@ -74,9 +74,6 @@ func (u *unpacker) make(e *image.Entry, r io.Reader) error {
 	if e.Path == "." && e.Type != image.Directory && e.Type != image.Opaque {
 		return fault.Errorf(fault.Invalid, "the root of a layer is a folder")
 	}
-	if e.Type == image.Char || e.Type == image.Block {
-		return u.skip(e.Path)
-	}
 	if err := u.enter(path.Dir(e.Path)); err != nil {
 		return err
 	}
@@ -86,6 +83,8 @@ func (u *unpacker) make(e *image.Entry, r io.Reader) error {
 		return u.whiteout(name)
 	case image.Opaque:
 		return u.opaque(name)
+	case image.Char, image.Block:
+		return u.skip(e.Path, name)
 	default: // everything else is an entry with an owner
 	}
 	if e.UID < 0 || e.GID < 0 || e.UID >= idmap.SlotSize || e.GID >= idmap.SlotSize {
@@ -111,12 +110,17 @@ func (u *unpacker) make(e *image.Entry, r io.Reader) error {
 	}
 }
 
-func (u *unpacker) skip(name string) error {
+// skip leaves a device node out. Whatever had its name, in this layer or below, is
+// gone all the same, as it would be if the node were made.
+func (u *unpacker) skip(path, name string) error {
 	if len(u.skipped) == maxSkipped {
 		return fault.Errorf(fault.Invalid, "more than %d device nodes in one layer", maxSkipped)
 	}
-	u.skipped = append(u.skipped, name)
-	return nil
+	u.skipped = append(u.skipped, path)
+	if err := u.clear(name); err != nil {
+		return err
+	}
+	return u.whiteout(name)
 }
 
 // enter opens the folder dir as parent, and makes it where the layer has not.
