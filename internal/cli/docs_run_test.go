@@ -35,9 +35,9 @@ const (
 //
 //   - lines of a console block that begin with "$ " (and "> " for the rest of a
 //     command) are run, and what follows is what they print: an ellipsis stands
-//     for anything, alone on a line for any lines, and digests, dates and the
-//     width of gaps are not compared. A digest that was printed is put where a
-//     later command names it.
+//     for anything, alone on a line for any lines, and digests, dates, ages
+//     and the width of gaps are not compared. A digest that was printed is put
+//     where a later command names it.
 //   - a block whose first line is "```yaml NAME" is written to the file NAME;
 //   - a comment "<!-- before" is run and not shown;
 //   - "<!-- needs: root -->" says what the page cannot be run without.
@@ -102,11 +102,12 @@ type reader struct {
 	shell    io.Writer
 	printed  *bufio.Reader
 	known    map[string]string // digests of the page → those that were printed here
+	pages    map[string]string // and back
 }
 
 func newReader(t *testing.T) *reader {
 	t.Helper()
-	r := &reader{t: t, dir: t.TempDir(), known: map[string]string{}}
+	r := &reader{t: t, dir: t.TempDir(), known: map[string]string{}, pages: map[string]string{}}
 	r.registry = serveRegistry(t)
 	pageImages(t, r.dir)
 	cmd := exec.CommandContext(t.Context(), "bash", "--noprofile", "--norc")
@@ -220,7 +221,7 @@ func (r *reader) console(lines []string) []string {
 			if !*update {
 				r.t.Errorf("$ %swant:\n%s\ngot:\n%s", command, want, got)
 			}
-			want = got
+			want = r.asOnPage(got)
 		}
 		out = append(out, want)
 	}
@@ -233,6 +234,19 @@ func (r *reader) here(s string) string {
 	return digits.ReplaceAllStringFunc(s, func(d string) string {
 		if real, ok := r.known[d]; ok {
 			return real
+		}
+		return d
+	})
+}
+
+// asOnPage returns what was printed with the page's digests for those that it
+// names already.
+func (r *reader) asOnPage(printed string) string {
+	return digits.ReplaceAllStringFunc(printed, func(d string) string {
+		for page, real := range r.known {
+			if real == d {
+				return page
+			}
 		}
 		return d
 	})
@@ -269,7 +283,7 @@ func (r *reader) run(command string) (string, int) {
 var (
 	digits = regexp.MustCompile(`[0-9a-f]{12,}`)
 	// loose are the parts of what is printed that differ from run to run.
-	loose = regexp.MustCompile(`…|\s+|[0-9a-f]{12,}|(?:%[0-9A-F]{2}){4,}|[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[T ][0-9:.]+(?: UTC|Z)?)?`)
+	loose = regexp.MustCompile(`…|\s+|[0-9a-f]{12,}|(?:%[0-9A-F]{2}){4,}|[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[T ][0-9:.]+(?: UTC|Z)?)?|[0-9]+ (?:days|h)\b`)
 )
 
 // fits reports whether got is what the page says, and learns its digests.
@@ -286,6 +300,8 @@ func (r *reader) fits(want, got string) bool {
 			pattern.WriteString(`\s*`)
 		case part[0] == '%':
 			pattern.WriteString(`(?:%[0-9A-F]{2})+`)
+		case strings.HasSuffix(part, " h") || strings.HasSuffix(part, " days"):
+			pattern.WriteString(`[0-9]+ (?:days|h)`)
 		case digits.FindString(part) == part:
 			pattern.WriteString(fmt.Sprintf(`([0-9a-f]{%d})`, len(part)))
 			pageDigits = append(pageDigits, part)
@@ -295,10 +311,22 @@ func (r *reader) fits(want, got string) bool {
 	}
 	pattern.WriteString(regexp.QuoteMeta(want[last:]))
 	m := regexp.MustCompile(`^\s*` + pattern.String() + `\s*$`).FindStringSubmatch(got)
-	for i := range pageDigits {
-		if m != nil {
-			r.known[pageDigits[i]] = m[i+1]
+	return m != nil && r.learn(pageDigits, m[1:])
+}
+
+// learn notes which digests of the page stand for which of those that were
+// printed. It is false if one stands for two.
+func (r *reader) learn(page, printed []string) bool {
+	for i, p := range page {
+		key, real := p[:12], printed[i][:12] // some are printed in short
+		if back, ok := r.pages[real]; ok && back != key {
+			return false
 		}
+		r.pages[real] = key
+		if known := r.known[p]; known != "" && known != printed[i] {
+			return false
+		}
+		r.known[p] = printed[i]
 	}
-	return m != nil
+	return true
 }
