@@ -297,6 +297,9 @@ func (env *Env) auditVerify(ctx context.Context, source auditSource, since strin
 		if report.Since != nil {
 			fmt.Fprintf(w, "since:\tthe first %d events are those of the older checkpoint\n", *report.Since)
 		}
-		fmt.Fprintln(w, "result:\tnobody changed the log")
+		fmt.Fprintln(w, "result:\twhole: every event is the one that was recorded under the signed checkpoint")
+		if report.Since == nil {
+			fmt.Fprintln(w, "\twhoever holds the log's key could sign another history: only --since an older checkpoint shows that")
+		}
 	})
 }

@@ -49,7 +49,7 @@ func fill(f *os.File, b []byte, perm fs.FileMode) error {
 // ReadFile returns the content of the file path, which must not be longer than
 // limit bytes.
 func ReadFile(path string, limit int64) ([]byte, error) {
-	f, err := os.Open(path) //nolint:gosec // the caller names a file of ours
+	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
@@ -65,7 +65,7 @@ func ReadFile(path string, limit int64) ([]byte, error) {
 
 // SyncFolder makes the names in the folder path durable.
 func SyncFolder(path string) error {
-	d, err := os.Open(path) //nolint:gosec // the caller names a folder of ours
+	d, err := os.Open(path)
 	if err != nil {
 		return fmt.Errorf("sync folder: %w", err)
 	}
@@ -101,7 +101,7 @@ func Acquire(ctx context.Context, path string) (*Lock, error) {
 // TryAcquire returns a nil Lock and no error if another process, or another Lock
 // of this one, holds the file path.
 func TryAcquire(path string) (*Lock, error) {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600) //nolint:gosec // the caller names a file of ours
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("lock: %w", err)
 	}

@@ -1,6 +1,7 @@
 package image_test
 
 import (
+	"fmt"
 	"runtime"
 	"strings"
 	"testing"
@@ -57,4 +58,15 @@ func TestParsePlatform(t *testing.T) {
 			t.Errorf("ParsePlatform(%q): %v", in, err)
 		}
 	}
+}
+
+func ExampleParseName() {
+	for _, s := range []string{"debian:12", "oci:build/app:1", "docker:24"} {
+		n, err := image.ParseName(s)
+		fmt.Println(n.Scheme, n.Path, n.Tag, n.Reference, err)
+	}
+	// Output:
+	// registry   docker.io/library/debian:12 <nil>
+	// oci build/app 1  <nil>
+	//     image name "docker:24": "docker:" is not built yet
 }

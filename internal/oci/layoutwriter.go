@@ -211,7 +211,7 @@ func (w *LayoutWriter) folders() []string {
 }
 
 func syncFolder(name string) error {
-	f, err := os.Open(name) //nolint:gosec // the folder that the caller named
+	f, err := os.Open(name)
 	if err != nil {
 		return unavailable(err)
 	}

@@ -100,7 +100,7 @@ func (c Folder) Get(key string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close() //nolint:errcheck // read only
+	defer f.Close()
 	info, err := f.Stat()
 	if err != nil {
 		return nil, err
@@ -140,7 +140,7 @@ func (c Folder) Put(key string, b []byte) (err error) {
 }
 
 func syncFolder(path string) error {
-	d, err := os.Open(path) //nolint:gosec // our own folder
+	d, err := os.Open(path)
 	if err != nil {
 		return err
 	}

@@ -129,7 +129,7 @@ func lockFile(ctx context.Context, dir *os.Root, name string) (*os.File, error) 
 		return nil, fault.As(fault.Unavailable, err)
 	}
 	for {
-		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) //nolint:gosec // a descriptor fits an int
+		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 		if err == nil {
 			return f, nil
 		}

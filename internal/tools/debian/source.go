@@ -69,7 +69,7 @@ func parseLines(r io.Reader) []Source {
 		var s Source
 		if strings.HasPrefix(rest, "[") {
 			options, after, _ := strings.Cut(rest[1:], "]")
-			for _, o := range strings.Fields(options) {
+			for o := range strings.FieldsSeq(options) {
 				if v, ok := strings.CutPrefix(o, "signed-by="); ok {
 					s.SignedBy = v
 				}

@@ -84,7 +84,7 @@ func begin(ctx context.Context, top string, w io.Writer) (*story, error) {
 		return nil, fmt.Errorf("make folder: %w", err)
 	}
 	s.endings = append(s.endings, s.remove)
-	if err := os.Chmod(s.dir, 0o755); err != nil { //nolint:gosec // containers walk through it
+	if err := os.Chmod(s.dir, 0o755); err != nil {
 		return nil, errors.Join(err, s.end())
 	}
 	for name, target := range map[string]string{"harbour": ".cache/harbour", "advisories": "testdata/advisories"} {

@@ -56,7 +56,7 @@ func write(dir string, entries [][]byte) error {
 			return fmt.Errorf("hash entries: %w", err)
 		}
 		hashes = append(hashes, more...)
-		bundle = append(binary.BigEndian.AppendUint16(bundle, uint16(len(e))), e...) //nolint:gosec // it was read as such
+		bundle = append(binary.BigEndian.AppendUint16(bundle, uint16(len(e))), e...)
 		tile = append(tile, more[0][:]...)
 	}
 	checkpoint, err := sign(dir, int64(len(entries)), reader)
