@@ -131,6 +131,8 @@ func newReader(t *testing.T) *reader {
 		_ = cmd.Wait() // its code is that of the page's last command
 	})
 	r.shell, r.printed = in, bufio.NewReader(out)
+	// The pages' commands by the names that this machine has for them.
+	fmt.Fprintln(in, `sudo() { "$@"; }; softhsm2-util() { command "$SOFTHSM_UTIL" "$@"; }`)
 	return r
 }
 
