@@ -49,6 +49,7 @@ func TestDocsRun(t *testing.T) {
 			continue
 		}
 		t.Run(strings.TrimSuffix(name, ".md"), func(t *testing.T) {
+			t.Parallel()
 			needs(t, text)
 			r := newReader(t)
 			got := r.page(text)
@@ -101,7 +102,7 @@ type reader struct {
 	registry string
 	shell    io.Writer
 	printed  *bufio.Reader
-	known    map[string]string // digests of the page → those that were printed here
+	known    map[string]string // digests and IDs of the page → those that were printed here
 	pages    map[string]string // and back
 }
 
@@ -246,8 +247,8 @@ func (r *reader) here(s string) string {
 func (r *reader) asOnPage(printed string) string {
 	return digits.ReplaceAllStringFunc(printed, func(d string) string {
 		for page, real := range r.known {
-			if real == d {
-				return page
+			if strings.HasPrefix(real, d) { // some are printed in short
+				return page[:len(d)]
 			}
 		}
 		return d
@@ -283,9 +284,9 @@ func (r *reader) run(command string) (string, int) {
 }
 
 var (
-	digits = regexp.MustCompile(`[0-9a-f]{12,}`)
+	digits = regexp.MustCompile(`\b[0-9a-f]{8,}\b`)
 	// loose are the parts of what is printed that differ from run to run.
-	loose = regexp.MustCompile(`…|\s+|[0-9a-f]{12,}|(?:%[0-9A-F]{2}){4,}|[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[T ][0-9:.]+(?: UTC|Z)?)?|[0-9]+ (?:days|h)\b`)
+	loose = regexp.MustCompile(`…|\s+|[A-Za-z0-9+/]{43}=|\b[0-9a-f]{8,}\b|(?:%[0-9A-F]{2}){4,}|[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[T ][0-9:.]+(?: UTC|Z)?)?|[0-9]+ (?:days|h)\b`)
 )
 
 // fits reports whether got is what the page says, and learns its digests.
@@ -300,6 +301,8 @@ func (r *reader) fits(want, got string) bool {
 			pattern.WriteString(`(?s:.*?)`)
 		case strings.TrimSpace(part) == "":
 			pattern.WriteString(`\s*`)
+		case strings.HasSuffix(part, "="):
+			pattern.WriteString(`[A-Za-z0-9+/]{43}=`)
 		case part[0] == '%':
 			pattern.WriteString(`(?:%[0-9A-F]{2})+`)
 		case strings.HasSuffix(part, " h") || strings.HasSuffix(part, " days"):
@@ -320,7 +323,7 @@ func (r *reader) fits(want, got string) bool {
 // printed. It is false if one stands for two.
 func (r *reader) learn(page, printed []string) bool {
 	for i, p := range page {
-		key, real := p[:12], printed[i][:12] // some are printed in short
+		key, real := p[:8], printed[i][:8] // some are printed in short
 		if back, ok := r.pages[real]; ok && back != key {
 			return false
 		}
