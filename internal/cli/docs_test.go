@@ -10,7 +10,6 @@ import (
 	"testing"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 
 	"plimsoll/internal/cli"
 )
@@ -59,8 +58,8 @@ var (
 func TestDocsNameWhatExists(t *testing.T) {
 	flags := map[string]bool{"help": true}
 	everyCommand(cli.Tree(), func(c *cobra.Command) {
-		for _, set := range []*pflag.FlagSet{c.Flags(), c.PersistentFlags()} {
-			set.VisitAll(func(f *pflag.Flag) { flags[f.Name] = true })
+		for _, m := range flagName.FindAllStringSubmatch(c.LocalFlags().FlagUsages(), -1) {
+			flags[m[1]] = true
 		}
 	})
 	known := variables(t)
@@ -124,11 +123,11 @@ func variables(t *testing.T) map[string]bool {
 // flag and every variable that the commands read.
 func TestSettingsAreComplete(t *testing.T) {
 	text := pages(t)["settings.md"]
-	cli.Tree().PersistentFlags().VisitAll(func(f *pflag.Flag) {
-		if !strings.Contains(text, "--"+f.Name) {
-			t.Errorf("settings.md does not name --%s", f.Name)
+	for _, m := range flagName.FindAllStringSubmatch(cli.Tree().PersistentFlags().FlagUsages(), -1) {
+		if !strings.Contains(text, "`--"+m[1]+"`") {
+			t.Errorf("settings.md does not name --%s", m[1])
 		}
-	})
+	}
 	for _, folder := range []string{"../app", "../cli", "../key"} {
 		err := filepath.WalkDir(folder, func(path string, e fs.DirEntry, err error) error {
 			if err != nil || e.IsDir() || strings.HasSuffix(path, "_test.go") || filepath.Ext(path) != ".go" {
