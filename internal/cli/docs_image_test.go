@@ -44,7 +44,7 @@ func write(t *testing.T, dir, name, text string) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(path, []byte(text), 0o755); err != nil { //nolint:gosec // a program of the image, some of them
+	if err := os.WriteFile(path, []byte(text), 0o755); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -69,7 +69,7 @@ func withLibraries(t *testing.T, dir, program string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, word := range strings.Fields(string(linked)) {
+	for word := range strings.FieldsSeq(string(linked)) {
 		if filepath.IsAbs(word) {
 			put(word, word)
 		}

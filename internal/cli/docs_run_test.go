@@ -72,7 +72,7 @@ func needs(t *testing.T, text string) {
 		return
 	}
 	lack := ""
-	for _, what := range strings.Split(m[1], ", ") {
+	for what := range strings.SplitSeq(m[1], ", ") {
 		switch what {
 		case "root":
 			if os.Geteuid() != 0 {
@@ -308,7 +308,7 @@ func (r *reader) fits(want, got string) bool {
 		case strings.HasSuffix(part, " h") || strings.HasSuffix(part, " days"):
 			pattern.WriteString(`[0-9]+ (?:days|h)`)
 		case digits.FindString(part) == part:
-			pattern.WriteString(fmt.Sprintf(`([0-9a-f]{%d})`, len(part)))
+			fmt.Fprintf(&pattern, `([0-9a-f]{%d})`, len(part))
 			pageDigits = append(pageDigits, part)
 		default:
 			pattern.WriteString(`[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[T ][0-9:.]+(?: UTC|Z)?)?`)
