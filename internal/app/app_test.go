@@ -15,12 +15,13 @@ func TestSettingsPrecedence(t *testing.T) {
 	t.Setenv("PLIMSOLL_CONFIG", config)
 	t.Setenv("PLIMSOLL_DATA", "/from/env")
 	t.Setenv("PLIMSOLL_POLICY", "")
+	t.Setenv("PLIMSOLL_IDS", "")
 
 	s := app.Settings{}
 	if err := s.Fill(); err != nil {
 		t.Fatal(err)
 	}
-	want := app.Settings{Config: config, Data: "/from/env", Policy: "/policy/from/file", PlainHTTP: true}
+	want := app.Settings{Config: config, Data: "/from/env", Policy: "/policy/from/file", PlainHTTP: true, IDs: "/var/lib/plimsoll/ids.json"}
 	if s != want {
 		t.Errorf("Fill: %+v, want %+v", s, want)
 	}

@@ -76,6 +76,7 @@ func newRoot(env *Env) *cobra.Command {
 	flags := root.PersistentFlags()
 	flags.StringVar(&env.Settings.Config, "config", "", "configuration file (PLIMSOLL_CONFIG)")
 	flags.StringVar(&env.Settings.Data, "data", "", "folder of state (PLIMSOLL_DATA)")
+	flags.StringVar(&env.Settings.IDs, "ids", "", "file of this host's table of user IDs (PLIMSOLL_IDS)")
 	flags.StringVar(&env.Settings.Policy, "policy", "", "file of the policy document (PLIMSOLL_POLICY)")
 	flags.BoolVar(&env.Settings.PlainHTTP, "plain-http", false, "speak to registries on loopback without TLS (PLIMSOLL_PLAIN_HTTP)")
 	flags.StringVarP(&env.output, "output", "o", "table", "form of the result: table, json, or what the command names")

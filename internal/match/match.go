@@ -124,6 +124,7 @@ func (r *run) component(ctx context.Context, c *inventory.Component) ([]finding.
 		}
 		findings = append(findings, f)
 	}
+	r.adviseOnce(c, t, order, findings)
 	return findings, nil
 }
 

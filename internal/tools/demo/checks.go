@@ -105,7 +105,7 @@ func (s *story) ask(ctx context.Context, q question) error {
 // lastDecision returns what the audit log says about the last answer. It fails
 // unless every answer so far stands there, each once.
 func (s *story) lastDecision(ctx context.Context) (*decision, error) {
-	r, err := s.run(ctx, nil, s.bin, "audit", "log", "-o", "json")
+	r, err := s.run(ctx, s.bin, "audit", "log", "-o", "json")
 	if err != nil {
 		return nil, err
 	}

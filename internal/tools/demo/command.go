@@ -43,9 +43,8 @@ func (s *story) settings() map[string]string {
 	}
 }
 
-func (s *story) environment(extra map[string]string) []string {
+func (s *story) environment() []string {
 	all := s.settings()
-	maps.Copy(all, extra)
 	env := os.Environ()
 	for _, name := range slices.Sorted(maps.Keys(all)) {
 		env = append(env, name+"="+all[name])
@@ -57,7 +56,7 @@ func (s *story) environment(extra map[string]string) []string {
 // fails unless it ends with the exit code want.
 func (s *story) plimsoll(ctx context.Context, want int, args ...string) (result, error) {
 	s.stage.command("plimsoll " + words(args))
-	r, err := s.run(ctx, nil, s.bin, args...)
+	r, err := s.run(ctx, s.bin, args...)
 	if err != nil {
 		return r, err
 	}
@@ -68,7 +67,7 @@ func (s *story) plimsoll(ctx context.Context, want int, args ...string) (result,
 
 // quiet runs a command of plimsoll's as JSON, unseen, to check what was shown.
 func (s *story) quiet(ctx context.Context, want int, into any, args ...string) error {
-	r, err := s.run(ctx, nil, s.bin, append(args, "-o", "json")...)
+	r, err := s.run(ctx, s.bin, append(args, "-o", "json")...)
 	if err != nil {
 		return err
 	}
@@ -90,9 +89,9 @@ func (s *story) ended(r result, want int, args []string) error {
 
 // run runs a program to its end. It is an error only if it cannot be started or
 // ctx ends.
-func (s *story) run(ctx context.Context, env map[string]string, name string, args ...string) (result, error) {
+func (s *story) run(ctx context.Context, name string, args ...string) (result, error) {
 	cmd := exec.CommandContext(ctx, name, args...)
-	cmd.Dir, cmd.Env = s.dir, s.environment(env)
+	cmd.Dir, cmd.Env = s.dir, s.environment()
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGINT) }
 	cmd.WaitDelay = 10 * time.Second
 	var out, errs bytes.Buffer

@@ -31,7 +31,7 @@ func (s *story) start(ctx context.Context, args ...string) (*container, error) {
 	s.stage.command("plimsoll " + words(args))
 	line := s.asRoot(s.bin, args...)
 	c := &container{cmd: exec.CommandContext(ctx, line[0], line[1:]...)}
-	c.cmd.Dir, c.cmd.Env = s.dir, s.environment(nil)
+	c.cmd.Dir, c.cmd.Env = s.dir, s.environment()
 	c.cmd.Cancel = func() error { return c.cmd.Process.Signal(syscall.SIGTERM) }
 	c.cmd.WaitDelay = 10 * time.Second
 	var errs strings.Builder

@@ -49,7 +49,7 @@ func (s *story) plainRun(ctx context.Context, script string) error {
 	args := []string{"--root", "plain/state", "run", "--bundle", "plain", filepath.Base(s.dir)}
 	s.stage.command("runc " + words(args) + "    # sh -c " + words([]string{script}))
 	line := s.asRoot("runc", args...)
-	r, err := s.run(ctx, nil, line[0], line[1:]...)
+	r, err := s.run(ctx, line[0], line[1:]...)
 	if err != nil {
 		return err
 	}

@@ -67,7 +67,7 @@ func (s *story) giveBack(ctx context.Context, path string) error {
 // mustAsRoot runs a program as root, unseen, and fails unless it succeeds.
 func (s *story) mustAsRoot(ctx context.Context, name string, args ...string) error {
 	line := s.asRoot(name, args...)
-	r, err := s.run(ctx, nil, line[0], line[1:]...)
+	r, err := s.run(ctx, line[0], line[1:]...)
 	if err == nil && r.code != 0 {
 		err = errors.New(name + ": " + r.text())
 	}

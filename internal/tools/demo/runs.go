@@ -51,7 +51,7 @@ func (s *story) plimsollAsRoot(ctx context.Context, want int, args ...string) (r
 	s.asked++
 	s.stage.command("plimsoll " + words(args))
 	line := s.asRoot(s.bin, args...)
-	r, err := s.run(ctx, nil, line[0], line[1:]...)
+	r, err := s.run(ctx, line[0], line[1:]...)
 	if err != nil {
 		return r, err
 	}

@@ -47,7 +47,7 @@ func (s *story) token(ctx context.Context) error {
 	}
 	args := []string{"--init-token", "--free", "--label", "harbour", "--so-pin", pin, "--pin", pin}
 	s.stage.command("softhsm2-util " + words(args))
-	r, err := s.run(ctx, nil, util, args...)
+	r, err := s.run(ctx, util, args...)
 	if err != nil {
 		return err
 	}

@@ -115,7 +115,7 @@ func (s *story) remove() error {
 	if err == nil || os.Getuid() == 0 {
 		return err
 	}
-	_, err = s.run(context.Background(), nil, "sudo", "-n", "rm", "-rf", "--one-file-system", s.dir)
+	_, err = s.run(context.Background(), "sudo", "-n", "rm", "-rf", "--one-file-system", s.dir)
 	return err
 }
 
