@@ -113,7 +113,7 @@ func newReader(t *testing.T) *reader {
 	pageImages(t, r.dir)
 	cmd := exec.CommandContext(t.Context(), "bash", "--noprofile", "--norc")
 	cmd.Dir = r.dir
-	cmd.Env = append(os.Environ(), "HOME="+r.dir, "PLIMSOLL_DATA="+filepath.Join(r.dir, "plimsoll"), "PLIMSOLL_PLAIN_HTTP=1",
+	cmd.Env = append(os.Environ(), "HOME="+r.dir, "PLIMSOLL_DATA="+filepath.Join(r.dir, "plimsoll"), "PLIMSOLL_IDS="+filepath.Join(r.dir, "ids.json"), "PLIMSOLL_PLAIN_HTTP=1",
 		"PLIMSOLL_KEY_PASSPHRASE=correct-horse-battery", "NO_COLOR=1", "SOFTHSM_UTIL="+softhsmUtil(), "PLIMSOLL_PKCS11_MODULE="+softhsmModule())
 	in, err := cmd.StdinPipe()
 	if err != nil {
