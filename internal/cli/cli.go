@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"unicode"
 
 	"github.com/spf13/cobra"
 
@@ -151,11 +152,12 @@ func exitCode(err error) int {
 	return exitFailed
 }
 
-// printable returns s with control characters, which come from outside and
-// could command a terminal, replaced.
+// printable returns s with what comes from outside and could command a terminal,
+// show a line in another order than it has, or not be seen (Unicode's control
+// and format characters) replaced.
 func printable(s string) string {
 	return strings.Map(func(r rune) rune {
-		if r == '\n' || r == '\t' || (r >= ' ' && r != 0x7f && (r < 0x80 || r > 0x9f)) {
+		if r == '\n' || r == '\t' || !unicode.In(r, unicode.Cc, unicode.Cf) {
 			return r
 		}
 		return '\uFFFD'

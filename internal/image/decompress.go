@@ -24,9 +24,10 @@ const (
 	zstdised compression = "zstd"
 )
 
-// zstdWindow bounds a frame's window in bytes: 128 MiB is what the zstd tool
-// itself decodes without being told to take more.
-const zstdWindow = 128 << 20
+// zstdWindow bounds a frame's window, which is kept in memory, in bytes. Builders
+// of images write up to 32 MiB; 128 MiB, which takes zstd --ultra -22, would be
+// more than a scan may take as a whole.
+const zstdWindow = 64 << 20
 
 var layerTypes = map[string]compression{
 	v1.MediaTypeImageLayer:     plainTar,

@@ -134,7 +134,8 @@ func TestMatch(t *testing.T) {
 		{"standard library as Go writes it", lib("golang", "", "stdlib", "go1.22"), []string{"CVE-2025-2 → 1.22.7"}},
 		{"standard library, candidate", lib("golang", "", "stdlib", "1.22rc2"), []string{"CVE-2025-2 → 1.22.7"}},
 		{"standard library, distributor's", lib("golang", "", "stdlib", "1.22.7-fips"), nil},
-		{"standard library, of no release", lib("golang", "", "stdlib", "devel go1.27-3f2a1b"), nil},
+		{"standard library, of no version", lib("golang", "", "stdlib", ""), []string{"CVE-2025-2 → "}},
+		{"standard library, of no release", lib("golang", "", "stdlib", "devel go1.27-3f2a1b"), []string{"CVE-2025-2 → "}},
 		{"main module", application("app", "v1.1.0"), []string{"GO-3 → v1.2.0"}},
 		{"main module, no version", application("app", ""), nil},
 		{"main module, (devel)", application("app", "(devel)"), nil},
@@ -203,6 +204,7 @@ func TestUncoveredIsNotSilence(t *testing.T) {
 		{"another distribution", inventory.Inventory{Distro: inventory.Distro{ID: "ubuntu", VersionID: "22.04"}, Components: []inventory.Component{deb("bash", "1", "", ""), net}}, `"Ubuntu:22.04"`},
 		{"Alpine", inventory.Inventory{Distro: inventory.Distro{ID: "alpine", VersionID: "3.19.1"}, Components: []inventory.Component{lib("apk", "alpine", "musl", "1.2.4-r2"), net}}, `"Alpine:v3.19"`},
 		{"no name", inventory.Inventory{Components: []inventory.Component{deb("bash", "1", "", ""), net}}, `"a distribution that does not say its name"`},
+		{"os-release of another distribution", inventory.Inventory{Distro: inventory.Distro{ID: "almalinux", VersionID: "9"}, Components: []inventory.Component{deb("bash", "1", "", ""), net}}, `"deb packages in AlmaLinux:9"`},
 		{"unknown ecosystem", inventory.Inventory{Components: []inventory.Component{lib("gem", "", "rails", "7.0"), net}}, `"gem"`},
 	}
 	m := matcher(t, parse(t, known))
