@@ -6,11 +6,13 @@ import (
 	"fmt"
 	"maps"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"plimsoll/internal/fault"
 	"plimsoll/internal/gate"
 	"plimsoll/internal/key"
+	"plimsoll/internal/key/file"
 	"plimsoll/internal/ref"
 	"plimsoll/internal/trust"
 	"plimsoll/internal/trust/ocistore"
@@ -132,8 +134,24 @@ func (p *Publisher) Hold(ctx context.Context, uri string) (*trust.Key, error) {
 	if d, ok := signer.(key.Described); ok {
 		uri = d.Info().URI
 	}
+	if uri, err = fromAnywhere(uri); err != nil {
+		return nil, errors.Join(err, signer.Close())
+	}
 	p.Record.Hold(trust.HeldKey{Fingerprint: k.Fingerprint, URI: uri})
 	return k, nil
+}
+
+// fromAnywhere returns a URI that names the same key from every folder.
+func fromAnywhere(uri string) (string, error) {
+	path, ok := strings.CutPrefix(uri, file.Scheme+":")
+	if !ok {
+		return uri, nil
+	}
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return "", fmt.Errorf("key %q: %w", uri, err)
+	}
+	return file.Scheme + ":" + path, nil
 }
 
 // Signer implements [trust.Keyring].

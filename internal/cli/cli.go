@@ -103,6 +103,9 @@ func usageErrors(cmd *cobra.Command) {
 	}
 	cmd.Args = func(cmd *cobra.Command, args []string) error {
 		if err := check(cmd, args); err != nil {
+			if !cmd.HasSubCommands() {
+				err = fmt.Errorf("%w: %s", err, cmd.UseLine())
+			}
 			return fault.Hint(fault.As(fault.Usage, err), "%s --help", cmd.CommandPath())
 		}
 		return nil

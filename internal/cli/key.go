@@ -42,9 +42,11 @@ func newKeyGenerate(env *Env) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "generate URI",
 		Short: "Make a key, in the token where there is one",
-		Long:  "Make a key, in the token where there is one, and say how it is named.\n\n" + aboutKeys,
+		Long: "Make a key, in the token where there is one, and say how it is named. With -o pem the public key\n" +
+			"is written instead, for whoever is to delegate a role to it.\n\n" + aboutKeys,
 		Example: "  plimsoll key generate 'pkcs11:token=release;object=root'\n" +
-			"  plimsoll key generate file:keys/targets.pem --algorithm ed25519",
+			"  plimsoll key generate file:keys/targets.pem --algorithm ed25519\n" +
+			"  plimsoll key generate file:keys/security.pem -o pem > security.pub.pem",
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return env.keyGenerate(cmd.Context(), args[0], algorithm)
@@ -65,7 +67,7 @@ func (env *Env) keyGenerate(ctx context.Context, uri, name string) (err error) {
 	if err != nil {
 		return fault.As(fault.Usage, err)
 	}
-	if err := env.checkOutput(); err != nil {
+	if err := env.knowsForm("table", "json", "pem"); err != nil {
 		return err
 	}
 	signer, err := app.Keys(env).Generate(ctx, uri, algorithm)
@@ -80,6 +82,10 @@ func (env *Env) keyGenerate(ctx context.Context, uri, name string) (err error) {
 	info := described.Info()
 	public, err := key.MarshalPublic(signer.Public())
 	if err != nil {
+		return err
+	}
+	if env.output == "pem" {
+		_, err := env.Out.Write(public)
 		return err
 	}
 	return env.print(generated{info, string(public)}, func(w io.Writer) {

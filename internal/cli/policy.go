@@ -12,6 +12,7 @@ import (
 
 	"plimsoll/internal/app"
 	"plimsoll/internal/fault"
+	"plimsoll/internal/policy"
 	"plimsoll/internal/ref"
 )
 
@@ -40,7 +41,7 @@ func newPolicyLint(env *Env) *cobra.Command {
 		Example: "  plimsoll policy lint policy.yaml",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
-			d, err := app.ReadPolicy(args[0])
+			d, err := readPolicy(args[0])
 			if err != nil {
 				return err
 			}
@@ -55,26 +56,45 @@ func newPolicyLint(env *Env) *cobra.Command {
 			}
 			return env.print(out, func(w io.Writer) {
 				fmt.Fprintf(w, "%s: no mistakes\n", oneLine(out.File))
-				fmt.Fprintf(w, "publishers:\t%s\n", strings.Join(out.Publishers, ", "))
-				fmt.Fprintf(w, "environments:\t%s\n", strings.Join(out.Environments, ", "))
-				fmt.Fprintf(w, "teams:\t%s\n", strings.Join(out.Teams, ", "))
+				fmt.Fprintf(w, "publishers:\t%s\n", orNone(out.Publishers))
+				fmt.Fprintf(w, "environments:\t%s\n", orNone(out.Environments))
+				fmt.Fprintf(w, "teams:\t%s\n", orNone(out.Teams))
 				fmt.Fprintf(w, "policy:\t%s\n", out.Policy)
 			})
 		},
 	}
 }
 
+func orNone(names []string) string {
+	if len(names) == 0 {
+		return "none"
+	}
+	return strings.Join(names, ", ")
+}
+
+// readPolicy reads a file that was named as an argument, not by --policy.
+func readPolicy(file string) (*policy.Document, error) {
+	d, err := app.ReadPolicy(file)
+	if fault.Is(err, fault.NotFound) {
+		return nil, fault.Hint(err, "name the file that the policy is in")
+	}
+	return d, err
+}
+
 func newPolicyExplain(env *Env) *cobra.Command {
 	var environment string
 	cmd := &cobra.Command{
-		Use:     "explain FILE --environment ENVIRONMENT",
+		Use:     "explain FILE [--environment ENVIRONMENT]",
 		Short:   "Say in words what an environment demands of an image",
 		Example: "  plimsoll policy explain policy.yaml --environment production",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
-			d, err := app.ReadPolicy(args[0])
+			d, err := readPolicy(args[0])
 			if err != nil {
 				return err
+			}
+			if environment == "" && d.Host != nil {
+				environment = d.Host.Environment
 			}
 			text := d.Explain(environment, time.Now())
 			if text == nil {
@@ -92,6 +112,6 @@ func newPolicyExplain(env *Env) *cobra.Command {
 			})
 		},
 	}
-	cmd.Flags().StringVar(&environment, "environment", "", "environment of the policy")
+	cmd.Flags().StringVar(&environment, "environment", "", "environment of the policy (default: the host's)")
 	return cmd
 }

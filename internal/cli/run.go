@@ -228,6 +228,9 @@ func (r *run) denied(d *verdict.Decision) error {
 func (r *run) tell(s seal.Started, d *verdict.Decision) {
 	if r.verbose {
 		fmt.Fprintf(r.env.Err, "container %s: team %s, host uid %s, cgroup %s, pid %d, %s\n", s.ID, s.Team, s.IDs, s.Cgroup, s.PID, oneLine(s.Runtime))
+		if s.Disk.Size > 0 {
+			fmt.Fprintf(r.env.Err, "files in its mounts belong to host uid %s\n", s.Disk)
+		}
 	}
 	if r.report == "" {
 		return

@@ -134,7 +134,11 @@ func (env *Env) judge(v *inventory.Inventory, uncovered error, findings []findin
 	if *threshold == advisory.Unknown {
 		what = "of any severity"
 	}
-	return &exitError{exitFindings, fault.Errorf(fault.Denied, "%d findings %s", n, what)}
+	plural := "s"
+	if n == 1 {
+		plural = ""
+	}
+	return &exitError{exitFindings, fault.Errorf(fault.Denied, "%d finding%s %s", n, plural, what)}
 }
 
 // counts counts findings by severity, and those that are being exploited.

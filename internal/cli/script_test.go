@@ -3,6 +3,7 @@ package cli_test
 import (
 	"archive/tar"
 	"context"
+	"errors"
 	"log"
 	"net/http/httptest"
 	"os"
@@ -62,38 +63,57 @@ func mklayout(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
 		ts.Fatalf("usage: mklayout DIR LAYER...")
 	}
+	var layers []string
+	for _, arg := range args[1:] {
+		layers = append(layers, ts.MkAbs(arg))
+	}
+	ts.Check(writeLayout(ts.MkAbs(args[0]), layers...))
+}
+
+// writeLayout is mklayout for absolute paths.
+func writeLayout(dir string, layers ...string) error {
 	img := mutate.MediaType(empty.Image, "application/vnd.oci.image.manifest.v1+json")
 	img = mutate.ConfigMediaType(img, "application/vnd.oci.image.config.v1+json")
 	config, err := img.ConfigFile()
-	ts.Check(err)
+	if err != nil {
+		return err
+	}
 	config = config.DeepCopy()
 	config.OS, config.Architecture = "linux", "amd64"
-	img, err = mutate.ConfigFile(img, config)
-	ts.Check(err)
-	for _, arg := range args[1:] {
-		layer, err := tarball.LayerFromFile(tarOf(ts, ts.MkAbs(arg)), tarball.WithMediaType("application/vnd.oci.image.layer.v1.tar+gzip"))
-		ts.Check(err)
-		img, err = mutate.AppendLayers(img, layer)
-		ts.Check(err)
+	if img, err = mutate.ConfigFile(img, config); err != nil {
+		return err
 	}
-	p, err := layout.Write(ts.MkAbs(args[0]), empty.Index)
-	ts.Check(err)
-	ts.Check(p.AppendImage(img, layout.WithPlatform(v1.Platform{OS: "linux", Architecture: "amd64"})))
+	for _, path := range layers {
+		file, err := tarOf(path)
+		if err != nil {
+			return err
+		}
+		layer, err := tarball.LayerFromFile(file, tarball.WithMediaType("application/vnd.oci.image.layer.v1.tar+gzip"))
+		if err != nil {
+			return err
+		}
+		if img, err = mutate.AppendLayers(img, layer); err != nil {
+			return err
+		}
+	}
+	p, err := layout.Write(dir, empty.Index)
+	if err != nil {
+		return err
+	}
+	return p.AppendImage(img, layout.WithPlatform(v1.Platform{OS: "linux", Architecture: "amd64"}))
 }
 
 // tarOf returns path if it is a file, or a tar file of the folder's content with
 // root as owner.
-func tarOf(ts *testscript.TestScript, path string) string {
+func tarOf(path string) (string, error) {
 	info, err := os.Stat(path)
-	ts.Check(err)
-	if !info.IsDir() {
-		return path
+	if err != nil || !info.IsDir() {
+		return path, err
 	}
 	f, err := os.Create(path + ".tar")
-	ts.Check(err)
+	if err != nil {
+		return "", err
+	}
 	w := tar.NewWriter(f)
-	ts.Check(w.AddFS(os.DirFS(path)))
-	ts.Check(w.Close())
-	ts.Check(f.Close())
-	return f.Name()
+	return f.Name(), errors.Join(w.AddFS(os.DirFS(path)), w.Close(), f.Close())
 }

@@ -50,7 +50,7 @@ func ParseName(s string) (Name, error) {
 	default:
 		r, err := ref.Parse(s)
 		if err != nil {
-			return Name{}, fault.As(fault.Usage, err)
+			return Name{}, hintPath(s, fault.As(fault.Usage, err))
 		}
 		return Name{Scheme: Registry, Reference: r}, nil
 	}
@@ -58,6 +58,14 @@ func ParseName(s string) (Name, error) {
 		return Name{}, fault.Errorf(fault.Usage, "image name %q: a path must follow %q", s, scheme+":")
 	}
 	return n, nil
+}
+
+// hintPath adds to err, where s can only be a path, how paths are written.
+func hintPath(s string, err error) error {
+	if !strings.HasPrefix(s, "/") && !strings.HasPrefix(s, ".") {
+		return err
+	}
+	return fault.Hint(err, "a folder that is an OCI layout is oci:%s, a file that docker save wrote is docker-archive:%s", s, s)
 }
 
 // cutTag splits "DIR:TAG" at the last colon that no slash follows.

@@ -49,8 +49,9 @@ type Config struct {
 type Started struct {
 	ID       string        `json:"id"`
 	Team     string        `json:"team"`
-	PID      int           `json:"pid"` // of its first process, on the host
-	IDs      idmap.Range   `json:"ids"` // on the host
+	PID      int           `json:"pid"`           // of its first process, on the host
+	IDs      idmap.Range   `json:"ids"`           // on the host
+	Disk     idmap.Range   `json:"disk,omitzero"` // the team's, which own files in mounts; none without mounts
 	Cgroup   string        `json:"cgroup"`
 	Runtime  string        `json:"runtime"`
 	Prepared time.Duration `json:"preparedNanoseconds"` // from the call of Run until the runtime was started
@@ -319,7 +320,7 @@ func (r *Runner) attend(ctx context.Context, p *plan, b Backend, prepared time.D
 	}
 	if r.config.Started != nil {
 		r.config.Started(Started{
-			ID: p.ID, Team: p.Team, PID: pid, IDs: p.IDs, Cgroup: cgroupPath(p.Team, p.ID), Runtime: b.Version, Prepared: prepared,
+			ID: p.ID, Team: p.Team, PID: pid, IDs: p.IDs, Disk: p.Disk, Cgroup: cgroupPath(p.Team, p.ID), Runtime: b.Version, Prepared: prepared,
 		})
 	}
 	done := make(chan struct{})
