@@ -12,6 +12,8 @@ import (
 	"plimsoll/internal/inventory"
 	"plimsoll/internal/match"
 	"plimsoll/internal/pack"
+	"plimsoll/internal/profile"
+	"plimsoll/internal/seal"
 )
 
 // Gate is a gate over the policy file, the audit log, the registries and the
@@ -36,12 +38,13 @@ func (s Settings) Gate(ctx context.Context, progress func(n int), warn func(erro
 	}
 	m := &packs{open: s.Advisories}
 	return &Gate{log: log, matcher: m, Gate: gate.New(gate.Config{
-		Policy:   document,
-		Images:   s.Images(progress),
-		Truster:  Truster{s.Trust(nil).Client}, // it verifies and opens no keys, so nobody is asked for a secret
-		Scanner:  s.Scanner(false, warn),
-		Matcher:  m,
-		Recorder: log,
+		Policy:      document,
+		Images:      s.Images(progress),
+		Truster:     Truster{s.Trust(nil).Client}, // it verifies and opens no keys, so nobody is asked for a secret
+		Scanner:     s.Scanner(false, warn),
+		Matcher:     m,
+		Recorder:    log,
+		Enforceable: func(p profile.Profile) error { return seal.Enforceable(&p) },
 	})}, nil
 }
 

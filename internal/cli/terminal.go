@@ -20,12 +20,6 @@ func isTerminal(w any) bool {
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 
-// styled reports whether colours may be written to w.
-func styled(w io.Writer) bool {
-	_, never := os.LookupEnv("NO_COLOR")
-	return !never && isTerminal(w) && os.Getenv("TERM") != "dumb"
-}
-
 // Secret asks for a secret on the terminal, without an echo. It is Unavailable
 // where nobody can be asked, and when ctx ends before the answer.
 func (env *Env) Secret(ctx context.Context, prompt string) ([]byte, error) {

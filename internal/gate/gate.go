@@ -17,6 +17,7 @@ import (
 	"plimsoll/internal/image"
 	"plimsoll/internal/inventory"
 	"plimsoll/internal/policy"
+	"plimsoll/internal/profile"
 	"plimsoll/internal/ref"
 	"plimsoll/internal/verdict"
 )
@@ -82,7 +83,8 @@ type Truster interface {
 	Statement(ctx context.Context, gun ref.GUN, pins Pins, r ref.Reference) (*Statement, error)
 }
 
-// Config is what a gate needs. All but Now and Rand must be set.
+// Config is what a gate needs. All but Enforceable, Now and Rand must
+// be set.
 type Config struct {
 	Policy   *policy.Document
 	Images   Images
@@ -90,8 +92,11 @@ type Config struct {
 	Scanner  Scanner
 	Matcher  Matcher
 	Recorder Recorder
-	Now      func() time.Time // the clock; nil: the machine's
-	Rand     io.Reader        // for decisions' IDs; nil: crypto/rand
+	// Enforceable says why a profile cannot be enforced by what would run the
+	// container, nil if it can. nil: whatever the policy grants can be.
+	Enforceable func(profile.Profile) error
+	Now         func() time.Time // the clock; nil: the machine's
+	Rand        io.Reader        // for decisions' IDs; nil: crypto/rand
 }
 
 // Gate decides. It may be used concurrently.
@@ -101,6 +106,9 @@ type Gate struct{ config Config }
 func New(c Config) *Gate {
 	if c.Now == nil {
 		c.Now = time.Now
+	}
+	if c.Enforceable == nil {
+		c.Enforceable = func(profile.Profile) error { return nil }
 	}
 	if c.Rand == nil {
 		c.Rand = rand.Reader

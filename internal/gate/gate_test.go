@@ -20,6 +20,7 @@ import (
 	"plimsoll/internal/image"
 	"plimsoll/internal/inventory"
 	"plimsoll/internal/policy"
+	"plimsoll/internal/profile"
 	"plimsoll/internal/ref"
 	"plimsoll/internal/verdict"
 )
@@ -179,6 +180,13 @@ func TestDenied(t *testing.T) {
 		{"no environment", func(_ *world, q *gate.Request) { q.Environment = "" }, []string{"environment rule"}},
 		{"unknown team", func(_ *world, q *gate.Request) { q.Team = "ghosts" }, []string{"team rule"}},
 		{"no team at the door of run", func(_ *world, q *gate.Request) { q.Team = "" }, []string{"team rule"}},
+		{"profile that cannot be enforced", func(w *world, _ *gate.Request) {
+			w.Enforceable = func(profile.Profile) error { return fault.Errorf(fault.Denied, "no network here") }
+		}, []string{"profile rule"}},
+		{"profile that cannot be enforced, only asked about", func(w *world, q *gate.Request) {
+			q.Door, q.Caller = "check", "mallory"
+			w.Enforceable = func(profile.Profile) error { return errors.New("boom") }
+		}, []string{"profile rule"}},
 		{"not a member", func(_ *world, q *gate.Request) { q.Caller = "mallory" }, []string{"team rule"}},
 		{"no such image", func(w *world, _ *gate.Request) { w.openErr = fault.Errorf(fault.NotFound, "no such tag") }, []string{"image unavailable"}},
 		{"changed image", func(w *world, _ *gate.Request) { w.openErr = fault.Errorf(fault.Untrusted, "wrong digest") }, []string{"image evidence"}},

@@ -11,11 +11,12 @@ import (
 	"plimsoll/internal/verdict"
 )
 
-// The names of reasons that are not those of a rule. The two exported ones are
+// The names of reasons that are not those of a rule. The exported ones are
 // given by whoever gathers the facts: the image could not be opened, the
-// decision could not be recorded.
+// profile cannot be enforced, the decision could not be recorded.
 const (
 	ReasonImage     = "image"
+	ReasonProfile   = "profile"
 	ReasonRecorded  = "recorded"
 	ruleEnvironment = "environment"
 	ruleTeam        = "team"
