@@ -20,6 +20,7 @@ import (
 // caches that the settings name.
 type Gate struct {
 	*gate.Gate
+	refused error // why there is no policy
 	log     *audit.Log
 	matcher *packs
 }
@@ -28,17 +29,15 @@ type Gate struct {
 // of images were read, and warn what went wrong with a cache; both may be called
 // concurrently. The caller closes the gate.
 func (s Settings) Gate(ctx context.Context, progress func(n int), warn func(error)) (*Gate, error) {
-	document, err := ReadPolicy(s.Policy)
-	if err != nil {
-		return nil, err
-	}
 	log, err := s.AuditLog(ctx)
 	if err != nil {
 		return nil, err
 	}
+	document, refused := ReadPolicy(s.Policy)
 	m := &packs{open: s.Advisories}
-	return &Gate{log: log, matcher: m, Gate: gate.New(gate.Config{
+	return &Gate{refused: refused, log: log, matcher: m, Gate: gate.New(gate.Config{
 		Policy:      document,
+		PolicyErr:   refused,
 		Images:      s.Images(progress),
 		Truster:     Truster{s.Trust(nil).Client}, // it verifies and opens no keys, so nobody is asked for a secret
 		Scanner:     s.Scanner(false, warn),
@@ -46,6 +45,16 @@ func (s Settings) Gate(ctx context.Context, progress func(n int), warn func(erro
 		Recorder:    log,
 		Enforceable: func(p profile.Profile) error { return seal.Enforceable(&p) },
 	})}, nil
+}
+
+// Decide is [gate.Gate.Decide]. Where there is no policy its error says why, for
+// people; the denial was recorded.
+func (g *Gate) Decide(ctx context.Context, q gate.Request) (gate.Answer, error) {
+	a, err := g.Gate.Decide(ctx, q)
+	if g.refused != nil {
+		return a, g.refused
+	}
+	return a, err
 }
 
 // Close publishes what was recorded and closes. It does so even if ctx has

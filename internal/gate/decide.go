@@ -26,6 +26,7 @@ func action(door string) string {
 // judge gathers all reasons, and the profile that the team would get.
 func (g *Gate) judge(ctx context.Context, q Request, a *Answer) {
 	d, p := &a.Decision, g.config.Policy
+	d.PolicyHash = p.Hash()
 	var denial *verdict.Reason
 	if d.Environment, denial = p.Place(q.Environment, action(q.Door)); denial != nil {
 		d.Reasons = append(d.Reasons, *denial)
@@ -47,6 +48,17 @@ func (g *Gate) judge(ctx context.Context, q Request, a *Answer) {
 	}
 	d.Time = g.config.Now().UTC()
 	d.Reasons = append(d.Reasons, p.Judge(ctx, d.Time, d.Environment, facts)...)
+}
+
+// lawless is the denial where there is no policy to ask.
+func (g *Gate) lawless(d *verdict.Decision) {
+	err := g.config.PolicyErr
+	if err == nil {
+		err = fault.Errorf(fault.Internal, "the gate has no policy")
+	}
+	r := policy.Failed(policy.ReasonPolicy, err)
+	r.Class = verdict.Unavailable
+	d.Time, d.Reasons = g.config.Now().UTC(), []verdict.Reason{r}
 }
 
 // admit says whether the team may come through the door, and gives it its

@@ -222,6 +222,22 @@ func TestDenied(t *testing.T) {
 	}
 }
 
+// TestNoPolicyIsRecorded: somebody who takes the policy away, or breaks it,
+// leaves a trace of everything that was then refused.
+func TestNoPolicyIsRecorded(t *testing.T) {
+	for _, refused := range []error{fault.Errorf(fault.Invalid, "policy.yaml:1:1: nonsense"), nil} {
+		w := newWorld(t)
+		w.Policy, w.PolicyErr = nil, refused
+		d := decide(t, w, request()).Decision
+		if d.Allowed() || d.Profile != nil || !slices.Equal(denials(&d), []string{"policy unavailable"}) || d.Team != "payments" || d.Environment != "production" {
+			t.Errorf("%+v", d)
+		}
+		if len(w.recorded) != 1 || len(w.calls) != 0 {
+			t.Errorf("recorded %d, asked %q", len(w.recorded), w.calls)
+		}
+	}
+}
+
 func TestMirrorsLeadToTheGUN(t *testing.T) {
 	w, q := newWorld(t), request()
 	q.Image = "mirror.example.net/app:1"

@@ -12,10 +12,11 @@ import (
 )
 
 // The names of reasons that are not those of a rule. The exported ones are
-// given by whoever gathers the facts: the image could not be opened, the
+// given by whoever gathers the facts: there is no policy, the image could not be opened, the
 // profile cannot be enforced, the decision could not be recorded.
 const (
 	ReasonImage     = "image"
+	ReasonPolicy    = "policy"
 	ReasonProfile   = "profile"
 	ReasonRecorded  = "recorded"
 	ruleEnvironment = "environment"
