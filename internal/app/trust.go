@@ -6,11 +6,13 @@ import (
 	"fmt"
 	"maps"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"plimsoll/internal/fault"
 	"plimsoll/internal/gate"
 	"plimsoll/internal/key"
+	"plimsoll/internal/key/file"
 	"plimsoll/internal/ref"
 	"plimsoll/internal/trust"
 	"plimsoll/internal/trust/ocistore"
@@ -23,6 +25,7 @@ type Trust struct {
 	Pins    *trust.PinFile
 	Records *trust.Records
 	Keys    key.Providers
+	known   func(r ref.Reference) (ref.GUN, trust.Pins, error)
 }
 
 // Trust returns the services over the registries, with state in the data
@@ -36,7 +39,18 @@ func (s Settings) Trust(p key.Prompter) *Trust {
 		Pins:    trust.NewPinFile(dir),
 		Records: trust.NewRecords(filepath.Join(dir, "publisher")),
 		Keys:    Keys(p),
+		known:   s.Known,
 	}
+}
+
+// Known returns the root keys that the publisher of gun is known by here: see
+// [Settings.Known].
+func (t *Trust) Known(gun ref.GUN) (trust.Pins, error) {
+	about, pins, err := t.known(gun.Reference())
+	if err == nil && about != gun {
+		err = fault.Errorf(fault.Invalid, "%q is a mirror of %q, which is the name that is signed", gun, about)
+	}
+	return pins, err
 }
 
 // Known returns the GUN that r's trust data is about and the root keys that its
@@ -99,7 +113,7 @@ func (t *Trust) Publisher(ctx context.Context, gun ref.GUN, uris []string, fresh
 	}
 	var pins trust.Pins
 	if !fresh {
-		if pins, err = t.Pins.Pins(gun); err != nil {
+		if pins, err = t.Known(gun); err != nil {
 			return nil, err
 		}
 	}
@@ -132,8 +146,19 @@ func (p *Publisher) Hold(ctx context.Context, uri string) (*trust.Key, error) {
 	if d, ok := signer.(key.Described); ok {
 		uri = d.Info().URI
 	}
-	p.Record.Hold(trust.HeldKey{Fingerprint: k.Fingerprint, URI: uri})
+	p.Record.Hold(trust.HeldKey{Fingerprint: k.Fingerprint, URI: anywhere(uri)})
 	return k, nil
+}
+
+// anywhere returns the URI by which a key is found whatever folder a later
+// command is called in.
+func anywhere(uri string) string {
+	if path, ok := strings.CutPrefix(uri, file.Scheme+":"); ok {
+		if path, err := filepath.Abs(path); err == nil {
+			return file.Scheme + ":" + path
+		}
+	}
+	return uri
 }
 
 // Signer implements [trust.Keyring].

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -24,6 +25,7 @@ import (
 
 	"plimsoll/internal/cli"
 	"plimsoll/internal/gate"
+	"plimsoll/internal/verdict"
 )
 
 // hostile is a registry whose owner does what meddle says: it answers the
@@ -244,8 +246,8 @@ func TestExitCodes(t *testing.T) {
 			h.answer("/blobs/", h.altered(func(b []byte) []byte { return append(b, 'x') }))
 		}, codes{4, 4, 4, 4, 4, 4}},
 		{"policy missing", true, func(h *hostile) { h.remove("policy.yaml") }, codes{1, 1, 1, 0, 0, 0}},
-		{"policy bad", true, func(h *hostile) { h.write(h.policy, "kind: Nonsense") }, codes{1, 1, 1, 1, 0, 0}},
-		{"policy unreadable", true, func(h *hostile) { h.remove("policy.yaml"); h.mkdir("policy.yaml") }, codes{1, 1, 1, 1, 0, 0}},
+		{"policy bad", true, func(h *hostile) { h.write(h.policy, "kind: Nonsense") }, codes{1, 1, 1, 1, 1, 0}},
+		{"policy unreadable", true, func(h *hostile) { h.remove("policy.yaml"); h.mkdir("policy.yaml") }, codes{1, 1, 1, 1, 1, 0}},
 		{"no pins, no publisher", true, func(h *hostile) {
 			h.remove("data/trust/pins.json")
 			h.write(h.policy, "apiVersion: plimsoll/v1\nkind: Policy\nenvironments: {production: {signed: {roles: [targets]}}, looked: {rules: [{id: empty, each: image, deny: 'image.distro == \"\"'}]}, both: {signed: {roles: [targets]}}}\n")
@@ -319,4 +321,59 @@ func (h *hostile) expire() {
 	h.must("trust", "refresh", h.repo)
 	h.write(record, string(b))
 	time.Sleep(1100 * time.Millisecond)
+}
+
+// TestSwitchedWhileItIsJudged has the registry serve the signed image to whoever
+// asks for the tag first, and another one from then on: what is judged, recorded
+// and handed on is one digest, asked for by tag once.
+func TestSwitchedWhileItIsJudged(t *testing.T) {
+	t.Setenv("HOME", t.TempDir())
+	t.Setenv("PLIMSOLL_KEY_PASSPHRASE", "correct-horse-battery")
+	h := newHostile(t)
+	signed, err := remote.Get(h.name(":1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.copyTag(":1", ":good")
+	h.push(":evil")
+	for _, environment := range []string{"production", "looked", "both"} {
+		var asked atomic.Int32
+		h.answer("/manifests/1", func(w http.ResponseWriter, r *http.Request) {
+			if asked.Add(1) == 1 {
+				h.instead("/manifests/1", "/manifests/good")(w, r)
+				return
+			}
+			h.instead("/manifests/1", "/manifests/evil")(w, r)
+		})
+		_, out, errs := h.run("check", h.repo+":1", "--environment", environment, "-o", "json")
+		var d verdict.Decision
+		if err := json.Unmarshal([]byte(out), &d); err != nil {
+			t.Fatalf("%v\n%s", err, errs)
+		}
+		if asked.Load() != 1 || string(d.Digest) != signed.Digest.String() || d.Manifest != d.Digest {
+			t.Errorf("%s: the tag was asked for %d times, judged %s", environment, asked.Load(), d.Digest)
+		}
+	}
+}
+
+// TestTwoProcesses has several processes ask and sign at once over one folder of
+// state: each answer is recorded, none is lost, and none is wrong.
+func TestTwoProcesses(t *testing.T) {
+	t.Setenv("HOME", t.TempDir())
+	t.Setenv("PLIMSOLL_KEY_PASSPHRASE", "correct-horse-battery")
+	h := newHostile(t)
+	const n = 6
+	var all sync.WaitGroup
+	for range n {
+		all.Go(func() {
+			if code, out, errs := h.run("check", h.repo+":1", "--environment", "production"); code != 0 {
+				t.Errorf("exit %d\n%s%s", code, out, errs)
+			}
+		})
+	}
+	all.Wait()
+	if lines := strings.Count(h.must("audit", "log", "-o", "json"), "\n"); lines != n {
+		t.Errorf("%d events, want %d", lines, n)
+	}
+	h.must("audit", "verify")
 }

@@ -24,6 +24,8 @@ func newAudit(env *Env) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "audit",
 		Short: "Read the log of decisions, prove what is in it, verify that nobody changed it",
+		Example: "  plimsoll audit log --outcome denied\n" +
+			"  plimsoll audit verify --since checkpoint.old",
 	}
 	cmd.AddCommand(newAuditLog(env), newAuditProve(env), newAuditVerify(env))
 	return cmd

@@ -19,6 +19,8 @@ func newPolicy(env *Env) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "policy",
 		Short: "Check a policy, and say in words what it demands",
+		Example: "  plimsoll policy lint policy.yaml\n" +
+			"  plimsoll policy explain policy.yaml --environment production",
 	}
 	cmd.AddCommand(newPolicyLint(env), newPolicyExplain(env))
 	return cmd
