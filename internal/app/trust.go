@@ -55,11 +55,12 @@ func (t *Trust) Known(gun ref.GUN) (trust.Pins, error) {
 
 // Known returns the GUN that r's trust data is about and the root keys that its
 // publisher is known by: those of the policy's publisher, where there is a
-// policy and it knows one, and otherwise those pinned on this machine.
+// policy and it knows one, and otherwise those pinned on this machine. A policy
+// that a person named and that is not there is an error.
 func (s Settings) Known(r ref.Reference) (ref.GUN, trust.Pins, error) {
 	document, err := ReadPolicy(s.Policy)
 	switch {
-	case fault.Is(err, fault.NotFound):
+	case fault.Is(err, fault.NotFound) && !s.policyNamed:
 	case err != nil:
 		return "", trust.Pins{}, err
 	default:

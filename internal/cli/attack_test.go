@@ -245,7 +245,7 @@ func TestExitCodes(t *testing.T) {
 		{"blobs longer", false, func(h *hostile) {
 			h.answer("/blobs/", h.altered(func(b []byte) []byte { return append(b, 'x') }))
 		}, codes{4, 4, 4, 4, 4, 4}},
-		{"policy missing", true, func(h *hostile) { h.remove("policy.yaml") }, codes{1, 1, 1, 0, 0, 0}},
+		{"policy missing", true, func(h *hostile) { h.remove("policy.yaml") }, codes{1, 1, 1, 1, 1, 0}},
 		{"policy bad", true, func(h *hostile) { h.write(h.policy, "kind: Nonsense") }, codes{1, 1, 1, 1, 1, 0}},
 		{"policy unreadable", true, func(h *hostile) { h.remove("policy.yaml"); h.mkdir("policy.yaml") }, codes{1, 1, 1, 1, 1, 0}},
 		{"no pins, no publisher", true, func(h *hostile) {

@@ -81,7 +81,7 @@ func newPolicyExplain(env *Env) *cobra.Command {
 			text := d.Explain(environment, time.Now())
 			if text == nil {
 				names := slices.Sorted(maps.Keys(d.Environments))
-				return fault.Hint(fault.Errorf(fault.NotFound, "the policy has no environment %q", environment), "it has %q", names)
+				return fault.Hint(fault.Errorf(fault.NotFound, "the policy has no environment %q", environment), "the policy has the environments %q: name one with --environment", names)
 			}
 			out := struct {
 				Environment string   `json:"environment"`

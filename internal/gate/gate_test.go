@@ -271,6 +271,28 @@ func TestCancelledIsNoDecision(t *testing.T) {
 	}
 }
 
+// TestCancelledInTheMiddle ends the context while evidence is gathered: what was
+// not looked at to the end is neither allowed nor a denial for the log.
+func TestCancelledInTheMiddle(t *testing.T) {
+	w := newWorld(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	w.Matcher = cancelling{matcher{w}, cancel}
+	a, err := gate.New(w.Config).Decide(ctx, request())
+	if !fault.Is(err, fault.Unavailable) || a.Decision.Allowed() || len(w.recorded) > 0 {
+		t.Errorf("%v, %v, recorded %d", a.Decision.Outcome, err, len(w.recorded))
+	}
+}
+
+type cancelling struct {
+	gate.Matcher
+	cancel func()
+}
+
+func (c cancelling) Match(ctx context.Context, inv *inventory.Inventory) ([]finding.Finding, time.Time, error) {
+	c.cancel()
+	return c.Matcher.Match(ctx, inv)
+}
+
 // TestRecordedInARealLog lets the gate write where it writes in earnest.
 func TestRecordedInARealLog(t *testing.T) {
 	w := newWorld(t)

@@ -21,7 +21,7 @@ func (d *Document) Admit(team, action, caller string) (verdict.Reason, *profile.
 	case t == nil:
 		r := deny(ruleTeam, verdict.Rule, "the policy has no team %q", team)
 		if names := slices.Sorted(maps.Keys(d.Teams)); len(names) > 0 {
-			r.Hint = fmt.Sprintf("it has %q", names)
+			r.Hint = fmt.Sprintf("the policy has the teams %q: name one with --team", names)
 		}
 		return r, nil
 	case !slices.Contains(t.May, cmp.Or(action, "run")):
