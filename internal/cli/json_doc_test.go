@@ -20,8 +20,20 @@ func TestJSONIsDocumented(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, v := range []any{
-		generated{}, unattested{}, published{}, rootState{}, roleState{}, keyState{}, trust.Pins{}, verified{}, signedRole{}, linted{},
-		verdict.Decision{}, audit.Event{}, audit.Proof{}, audit.Report{},
+		generated{},
+		unattested{},
+		published{},
+		rootState{},
+		roleState{},
+		keyState{},
+		trust.Pins{},
+		verified{},
+		signedRole{},
+		linted{},
+		verdict.Decision{},
+		audit.Event{},
+		audit.Proof{},
+		audit.Report{},
 	} {
 		for _, field := range jsonFields(reflect.TypeOf(v)) {
 			if !strings.Contains(string(b), "`"+field+"`") {
