@@ -4,6 +4,7 @@ import (
 	"archive/tar"
 	"bufio"
 	"cmp"
+	"errors"
 	"io"
 	"os"
 	"path/filepath"
@@ -46,8 +47,8 @@ func TestOrder(t *testing.T) {
 		groups := strings.Fields(tt.ascending)
 		for i, a := range groups {
 			for j, b := range groups {
-				for _, x := range strings.Split(a, "=") {
-					for _, y := range strings.Split(b, "=") {
+				for x := range strings.SplitSeq(a, "=") {
+					for y := range strings.SplitSeq(b, "=") {
 						if got, err := order(x, y); err != nil || sign(got) != cmp.Compare(i, j) {
 							t.Errorf("%s: compare(%q, %q) = %d, %v; want %d", tt.ecosystem, x, y, got, err, cmp.Compare(i, j))
 						}
@@ -244,7 +245,7 @@ func large(t *testing.T, name, dir string) {
 	defer root.Close()
 	for r := tar.NewReader(z); ; {
 		h, err := r.Next()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return
 		}
 		if err != nil {

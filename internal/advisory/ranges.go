@@ -40,7 +40,7 @@ func (e Event) split() (string, kind, error) {
 func (a *Affected) check() error {
 	order, err := OrderOf(a.Package.Ecosystem)
 	if err != nil {
-		return nil // not evaluated here; match says so when an inventory needs it
+		return nil //nolint:nilerr // not evaluated here; match says so when an inventory needs it
 	}
 	if a.Package.Name == "" {
 		return fmt.Errorf("no name")

@@ -47,7 +47,7 @@ type Specific struct {
 func (s *Specific) UnmarshalJSON(b []byte) error {
 	var fields map[string]json.RawMessage
 	if json.Unmarshal(b, &fields) != nil {
-		return nil // not an object: nothing that is used here
+		return nil //nolint:nilerr // not an object: nothing that is used here
 	}
 	for name, to := range map[string]*string{"severity": &s.Severity, "url": &s.URL, "note": &s.Note} {
 		var text string

@@ -113,7 +113,7 @@ func TestCovers(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			for want, versions := range map[bool]string{true: tt.covered, false: tt.free} {
-				for _, v := range strings.Fields(versions) {
+				for v := range strings.FieldsSeq(versions) {
 					if got, err := tt.affected.Covers(order, v); err != nil || got != want {
 						t.Errorf("Covers(%q) = %v, %v; want %v", v, got, err, want)
 					}

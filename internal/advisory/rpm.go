@@ -71,9 +71,10 @@ func compareRPM(a, b string) int {
 
 // rpmTrim removes separators from the start of s.
 func rpmTrim(s string) string {
-	return strings.TrimLeftFunc(s, func(r rune) bool {
-		return r >= 0x80 || !(isDigit(byte(r)) || isLetter(byte(r)) || r == '~' || r == '^')
-	})
+	for s != "" && !isDigit(s[0]) && !isLetter(s[0]) && s[0] != '~' && s[0] != '^' {
+		s = s[1:]
+	}
+	return s
 }
 
 // rpmMark compares the rest of two versions if one of them, but not the other,

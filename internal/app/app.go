@@ -19,6 +19,11 @@ import (
 // maxConfig bounds the configuration file, in bytes.
 const maxConfig = 64 << 10
 
+// hostIDs is where a host remembers which user IDs are whose. There is one such
+// table for a host, not one for a data folder: two tables would give the same
+// IDs out twice.
+const hostIDs = "/var/lib/plimsoll/ids.json"
+
 // Settings are what a person may set by flag, by environment variable or in the
 // configuration file, in that order of precedence. [Settings.Fill] gives the
 // rest.
@@ -27,12 +32,13 @@ type Settings struct {
 	Data      string `yaml:"data"`      // folder of state
 	Policy    string `yaml:"policy"`    // file of the policy document
 	PlainHTTP bool   `yaml:"plainHTTP"` // registries on loopback are spoken to without TLS
+	IDs       string `yaml:"ids"`       // the host's one table of user IDs, whatever Data is
 
 	policyNamed bool // Policy is not the default: it must be there
 }
 
 // Fill sets what no flag set: from the environment (PLIMSOLL_CONFIG,
-// PLIMSOLL_DATA, PLIMSOLL_POLICY, PLIMSOLL_PLAIN_HTTP), then from the
+// PLIMSOLL_DATA, PLIMSOLL_POLICY, PLIMSOLL_PLAIN_HTTP, PLIMSOLL_IDS), then from the
 // configuration file, then to the defaults. A configuration file that was named
 // must exist; the one in the default place need not.
 func (s *Settings) Fill() error {
@@ -45,6 +51,7 @@ func (s *Settings) Fill() error {
 	set(&s.Policy, os.Getenv("PLIMSOLL_POLICY"), file.Policy)
 	s.policyNamed = s.Policy != ""
 	set(&s.Policy, filepath.Join(s.Data, "policy.yaml"))
+	set(&s.IDs, os.Getenv("PLIMSOLL_IDS"), file.IDs, hostIDs)
 	if v := os.Getenv("PLIMSOLL_PLAIN_HTTP"); v == "1" || v == "true" || (v == "" && file.PlainHTTP) {
 		s.PlainHTTP = true
 	}

@@ -15,12 +15,13 @@ func TestSettingsPrecedence(t *testing.T) {
 	t.Setenv("PLIMSOLL_CONFIG", config)
 	t.Setenv("PLIMSOLL_DATA", "/from/env")
 	t.Setenv("PLIMSOLL_POLICY", "")
+	t.Setenv("PLIMSOLL_IDS", "")
 
 	s := app.Settings{}
 	if err := s.Fill(); err != nil {
 		t.Fatal(err)
 	}
-	if s.Config != config || s.Data != "/from/env" || s.Policy != "/policy/from/file" || !s.PlainHTTP {
+	if s.Config != config || s.Data != "/from/env" || s.Policy != "/policy/from/file" || !s.PlainHTTP || s.IDs != "/var/lib/plimsoll/ids.json" {
 		t.Errorf("Fill: %+v", s)
 	}
 	s = app.Settings{Data: "/from/flag"}

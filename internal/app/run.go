@@ -28,15 +28,17 @@ type Containers struct {
 // that runs.
 func (s Settings) Containers(stage []string, started func(seal.Started)) (*Containers, error) {
 	data, err := filepath.Abs(s.Data)
-	if err == nil {
-		err = os.MkdirAll(data, 0o700)
+	for _, folder := range []string{data, filepath.Dir(s.IDs)} {
+		if err == nil {
+			err = os.MkdirAll(folder, 0o700)
+		}
 	}
 	if err != nil {
 		return nil, fault.As(fault.Unavailable, fmt.Errorf("folder of state: %w", err))
 	}
 	runner, err := seal.NewRunner(seal.Config{
 		Data:    data,
-		IDs:     store.NewRanges(store.RangesConfig{File: filepath.Join(data, "ids.json")}),
+		IDs:     store.NewRanges(store.RangesConfig{File: s.IDs}),
 		Stage:   stage,
 		Started: started,
 	})

@@ -171,7 +171,7 @@ func (h *hostile) altered(f func([]byte) []byte) func(http.ResponseWriter, *http
 			}
 		}
 		w.WriteHeader(rec.Code)
-		w.Write(f(rec.Body.Bytes())) //nolint:errcheck // the client may have gone
+		w.Write(f(rec.Body.Bytes()))
 	}
 }
 

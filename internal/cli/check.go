@@ -93,6 +93,9 @@ func decisionCode(d *verdict.Decision) int {
 	return code
 }
 
+// maxEvidence is how many lines of evidence for one reason a table shows.
+const maxEvidence = 6
+
 func decisionTable(w io.Writer, d *verdict.Decision) {
 	fmt.Fprintf(w, "%s: %s in %s", d.Outcome, oneLine(d.Image), oneLine(d.Environment))
 	if d.Team != "" {
@@ -108,7 +111,11 @@ func decisionTable(w io.Writer, d *verdict.Decision) {
 	fmt.Fprintln(w, "\nRULE\tOUTCOME\tREASON")
 	for _, r := range d.Reasons {
 		fmt.Fprintf(w, "%s\t%s\t%s\n", oneLine(r.Rule), r.Outcome, oneLine(r.Message))
-		for _, line := range r.Evidence {
+		for i, line := range r.Evidence {
+			if i == maxEvidence {
+				fmt.Fprintf(w, "\t\t  and %d lines more: -o json has them\n", len(r.Evidence)-i)
+				break
+			}
 			fmt.Fprintf(w, "\t\t  %s\n", oneLine(line))
 		}
 		if r.Hint != "" {

@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"unicode"
 
 	"github.com/spf13/cobra"
 
@@ -80,6 +81,7 @@ func newRoot(env *Env) *cobra.Command {
 	flags := root.PersistentFlags()
 	flags.StringVar(&env.Settings.Config, "config", "", "configuration file (PLIMSOLL_CONFIG)")
 	flags.StringVar(&env.Settings.Data, "data", "", "folder of state (PLIMSOLL_DATA)")
+	flags.StringVar(&env.Settings.IDs, "ids", "", "file of this host's table of user IDs (PLIMSOLL_IDS)")
 	flags.StringVar(&env.Settings.Policy, "policy", "", "file of the policy document (PLIMSOLL_POLICY)")
 	flags.BoolVar(&env.Settings.PlainHTTP, "plain-http", false, "speak to registries on loopback without TLS (PLIMSOLL_PLAIN_HTTP)")
 	flags.StringVarP(&env.output, "output", "o", "table", "form of the result: table, json, or what the command names")
@@ -151,11 +153,12 @@ func exitCode(err error) int {
 	return exitFailed
 }
 
-// printable returns s with control characters, which come from outside and
-// could command a terminal, replaced.
+// printable returns s with what comes from outside and could command a terminal,
+// show a line in another order than it has, or not be seen (Unicode's control
+// and format characters) replaced.
 func printable(s string) string {
 	return strings.Map(func(r rune) rune {
-		if r == '\n' || r == '\t' || (r >= ' ' && r != 0x7f && (r < 0x80 || r > 0x9f)) {
+		if r == '\n' || r == '\t' || !unicode.In(r, unicode.Cc, unicode.Cf) {
 			return r
 		}
 		return '\uFFFD'

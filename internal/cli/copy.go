@@ -22,6 +22,9 @@ way; if one is wrong, or anything else fails, DST names what it named before.`,
   plimsoll copy docker-archive:app.tar registry.example.com/team/app:1 --platform linux/amd64`,
 		Args: cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if env.output != "table" && env.output != "json" {
+				return env.print(nil, nil) // says what is wrong before anything is copied
+			}
 			src, err := image.ParseName(args[0])
 			if err != nil {
 				return err

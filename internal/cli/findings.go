@@ -29,7 +29,7 @@ func (env *Env) findingsTable(w io.Writer, r *scanResult) {
 		if len(g) > 1 {
 			component += fmt.Sprintf(" +%d", len(g)-1)
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", severity, oneLine(f.ID), oneLine(component), oneLine(f.Component.Version), cmp.Or(oneLine(f.Fixed), "-"), layer(&f.Component))
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", severity, oneLine(f.ID), oneLine(component), cmp.Or(oneLine(f.Component.Version), "unknown"), cmp.Or(oneLine(f.Fixed), "-"), layer(&f.Component))
 	}
 	if lines := adviceLines(r.Findings); len(lines) > 0 {
 		fmt.Fprintf(w, "\nWhat to do:\n  %s\n\n", strings.Join(lines, "\n  "))

@@ -36,6 +36,7 @@ func TestRunScripts(t *testing.T) {
 		RequireExplicitExec: true,
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("PLIMSOLL_DATA", filepath.Join(env.WorkDir, "data"))
+			env.Setenv("PLIMSOLL_IDS", filepath.Join(env.WorkDir, "ids.json"))
 			env.Setenv("HOME", env.WorkDir)
 			b, err := os.ReadFile(program)
 			if err != nil {

@@ -113,10 +113,7 @@ func (env *Env) printInventory(v *inventory.Inventory) error {
 	if err != nil {
 		return err
 	}
-	if _, err := env.Out.Write(b.Bytes()); err != nil {
-		return fmt.Errorf("write result: %w", err)
-	}
-	return nil
+	return env.writeJSON(b.Bytes())
 }
 
 func inventoryTable(w io.Writer, v *inventory.Inventory) {
@@ -161,7 +158,7 @@ func (env *Env) incomplete(v *inventory.Inventory) error {
 		return fault.Hint(fault.Errorf(fault.Untrusted, "%d of %d unreadable parts are not what the image's digests name", wrong, n),
 			"fetch the image again; if it stays so, somebody changed it after it was named")
 	case n > 0:
-		fmt.Fprintf(env.Err, "plimsoll: warning: %d parts could not be read: the list is not complete\n", n)
+		fmt.Fprintf(env.Err, "plimsoll: warning: %d %s could not be read: the list is not complete\n", n, parts(n))
 	}
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -37,7 +38,8 @@ func newScan(env *Env) *cobra.Command {
 		Use:   "scan IMAGE",
 		Short: "Say what is known to be wrong with what is in an image",
 		Long: `Say what is known to be wrong with what is in an image: its components, from the
-bytes of its layers, against the packs of advisories.
+bytes of its layers, against the packs of advisories. A line with +N stands for
+N more packages of the same source, which have the same hole.
 
 Exit codes: 4 if bytes of the image are wrong, or a part of it is not covered by
 advisories; 5 if there are findings at or above --fail-on. With --fail-on, parts
@@ -116,8 +118,8 @@ func (env *Env) judge(v *inventory.Inventory, uncovered error, findings []findin
 		return nil
 	}
 	if n := len(v.Unreadable); n > 0 {
-		return fault.Hint(fault.Errorf(fault.Untrusted, "%d parts could not be read, so nobody can say that nothing at or above %s is in them", n, *threshold),
-			"the parts are listed above; without --fail-on they are a warning")
+		return fault.Hint(fault.Errorf(fault.Untrusted, "%d %s could not be read, so nobody can say that nothing at or above %s is in there", n, parts(n), *threshold),
+			"they are listed above as unreadable; without --fail-on they are a warning")
 	}
 	n := 0
 	for i := range findings {
@@ -150,23 +152,40 @@ func counts(findings []finding.Finding) map[string]int {
 	return n
 }
 
-// countsLine writes the counts, worst first.
+// countsLine writes the counts, worst first. It is read alone, so it says if
+// nobody looked at a part.
 func countsLine(r *scanResult) string {
+	line := countsOf(r)
+	if n := len(r.Unreadable); n > 0 {
+		line += fmt.Sprintf(" in what could be read; %d %s could not", n, parts(n))
+	}
+	if r.Uncovered != "" {
+		line += "; advisories do not cover everything"
+	}
+	return line
+}
+
+func parts(n int) string {
+	if n == 1 {
+		return "part"
+	}
+	return "parts"
+}
+
+func countsOf(r *scanResult) string {
 	if len(r.Findings) == 0 {
 		return "no findings"
 	}
-	line := ""
+	var bySeverity []string
 	for s := advisory.Critical; ; s-- {
 		if n := r.Counts[s.String()]; n > 0 {
-			if line != "" {
-				line += ", "
-			}
-			line += fmt.Sprintf("%d %s", n, s)
+			bySeverity = append(bySeverity, fmt.Sprintf("%d %s", n, s))
 		}
 		if s == advisory.Unknown {
 			break
 		}
 	}
+	line := findingsOf(len(r.Findings)) + ": " + strings.Join(bySeverity, ", ")
 	if n := r.Counts["exploited"]; n > 0 {
 		line += fmt.Sprintf("; %d known to be exploited", n)
 	}

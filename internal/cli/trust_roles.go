@@ -84,7 +84,7 @@ func someKey(ctx context.Context, p *app.Publisher, name string) (*trust.Key, er
 	if err != nil {
 		return nil, fault.Hint(fault.As(fault.Unavailable, err), "a key is a URI, as in file:keys/releases.pem, or the file of a public key")
 	}
-	defer f.Close() //nolint:errcheck // only read from
+	defer f.Close()
 	text, err := io.ReadAll(io.LimitReader(f, maxPublicKey))
 	if err != nil {
 		return nil, fault.As(fault.Unavailable, err)

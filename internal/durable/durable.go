@@ -44,7 +44,7 @@ func fill(f *os.File, b []byte, perm fs.FileMode) error {
 // ReadFile returns the content of the file path, which must not be longer than
 // limit bytes.
 func ReadFile(path string, limit int64) ([]byte, error) {
-	f, err := os.Open(path) //nolint:gosec // the caller names a file of ours
+	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
@@ -60,7 +60,7 @@ func ReadFile(path string, limit int64) ([]byte, error) {
 
 // SyncFolder makes the names in the folder path durable.
 func SyncFolder(path string) error {
-	d, err := os.Open(path) //nolint:gosec // the caller names a folder of ours
+	d, err := os.Open(path)
 	if err != nil {
 		return fmt.Errorf("sync folder: %w", err)
 	}
@@ -90,7 +90,7 @@ func TryAcquire(path string) (*Lock, error) {
 }
 
 func openLock(path string) (*os.File, error) {
-	return os.OpenFile(path, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600) //nolint:gosec // the caller names a file of ours
+	return os.OpenFile(path, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
 }
 
 // wait tries until it holds the file that open gives, each time anew: a lock
@@ -114,7 +114,7 @@ func try(path string, open func() (*os.File, error)) (*Lock, error) {
 	if err != nil {
 		return nil, fmt.Errorf("lock: %w", err)
 	}
-	err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) //nolint:gosec // a descriptor fits an int
+	err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 	if err == nil {
 		return &Lock{f}, nil
 	}

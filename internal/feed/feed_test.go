@@ -19,32 +19,33 @@ func brief(r *advisory.Record) string {
 	if r == nil {
 		return "none"
 	}
-	s := strings.Join(r.Names(), "=")
+	var s strings.Builder
+	s.WriteString(strings.Join(r.Names(), "="))
 	for _, a := range r.Affected {
-		s += " " + string(a.Package.Ecosystem) + " " + a.Package.Name + ":"
+		s.WriteString(" " + string(a.Package.Ecosystem) + " " + a.Package.Name + ":")
 		for _, g := range a.Ranges {
 			for _, e := range g.Events {
 				switch {
 				case e.Introduced != "":
-					s += " from " + e.Introduced
+					s.WriteString(" from " + e.Introduced)
 				case e.Fixed != "":
-					s += " fixed " + e.Fixed
+					s.WriteString(" fixed " + e.Fixed)
 				case e.LastAffected != "":
-					s += " to " + e.LastAffected
+					s.WriteString(" to " + e.LastAffected)
 				}
 			}
 		}
 	}
 	if r.Database.Severity != "" {
-		s += " " + r.Database.Severity
+		s.WriteString(" " + r.Database.Severity)
 	}
 	for _, v := range r.Severity {
-		s += " " + v.Score
+		s.WriteString(" " + v.Score)
 	}
 	if r.Database.Note != "" {
-		s += " (" + r.Database.Note + ")"
+		s.WriteString(" (" + r.Database.Note + ")")
 	}
-	return s
+	return s.String()
 }
 
 const trackerDoc = `{
@@ -192,11 +193,11 @@ func TestSpans(t *testing.T) {
 				t.Errorf("%s of %q has %q: %v, %v; want %v (%v)", what, tt.requirement, version, got, err, want, a.Ranges)
 			}
 		}
-		for _, v := range strings.Fields(tt.inside) {
+		for v := range strings.FieldsSeq(tt.inside) {
 			check("the inside", spans, v, true)
 			check("the outside", outside(spans), v, false)
 		}
-		for _, v := range strings.Fields(tt.out) {
+		for v := range strings.FieldsSeq(tt.out) {
 			check("the inside", spans, v, false)
 			check("the outside", outside(spans), v, true)
 		}

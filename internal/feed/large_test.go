@@ -163,7 +163,7 @@ func testFacts(t *testing.T, m *match.Matcher) {
 		{debian("tomcat10", "10.1.55-1~deb12u1"), "CVE-2026-50229", "10.1.60-1~deb12u1"},
 		{debian("glibc", "2.36-9+deb12u5"), "CVE-2024-2961", "2.36-9+deb12u6"},
 		{debian("zlib", "1:1.2.13.dfsg-1"), "CVE-2023-45853", ""},
-		{library("golang", "golang.org/x", "net", "v0.16.0"), "CVE-2023-39325", "0.17.0"},
+		{library("golang", "golang.org/x", "net", "v0.16.0"), "CVE-2023-39325", "v0.17.0"},
 		{library("golang", "", "stdlib", "1.21.2"), "CVE-2023-39325", "1.21.3"},
 		{library("golang", "golang.org/x", "net", "v0.17.0"), "CVE-2023-39325", ""},
 		{library("pypi", "", "Jinja2", "2.11.2"), "CVE-2020-28493", "2.11.3"},

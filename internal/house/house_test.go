@@ -47,6 +47,7 @@ var within = map[string][]string{
 	"seal":           {"seal/"},
 	"cli":            {"app"},
 	"app":            {},
+	"tools/":         {"tools/"},
 }
 
 const (

@@ -24,9 +24,10 @@ const (
 	zstdised compression = "zstd"
 )
 
-// zstdWindow bounds a frame's window in bytes: 128 MiB is what the zstd tool
-// itself decodes without being told to take more.
-const zstdWindow = 128 << 20
+// zstdWindow bounds a frame's window, which is kept in memory, in bytes. Builders
+// of images write up to 32 MiB; 128 MiB, which takes zstd --ultra -22, would be
+// more than a scan may take as a whole.
+const zstdWindow = 64 << 20
 
 var layerTypes = map[string]compression{
 	v1.MediaTypeImageLayer:     plainTar,
@@ -37,12 +38,14 @@ var layerTypes = map[string]compression{
 	oci.DockerLayerZstd:        zstdised,
 }
 
+// foreignTypes are layers whose content may not be passed on and lies at the
+// URLs of their descriptor; deprecated since image-spec 1.1.
 var foreignTypes = map[string]bool{
-	v1.MediaTypeImageLayerNonDistributable:                      true, //nolint:staticcheck // deprecated, so refused
-	v1.MediaTypeImageLayerNonDistributableGzip:                  true, //nolint:staticcheck // deprecated, so refused
-	v1.MediaTypeImageLayerNonDistributableZstd:                  true, //nolint:staticcheck // deprecated, so refused
-	"application/vnd.docker.image.rootfs.foreign.diff.tar":      true,
-	"application/vnd.docker.image.rootfs.foreign.diff.tar.gzip": true,
+	"application/vnd.oci.image.layer.nondistributable.v1.tar":      true,
+	"application/vnd.oci.image.layer.nondistributable.v1.tar+gzip": true,
+	"application/vnd.oci.image.layer.nondistributable.v1.tar+zstd": true,
+	"application/vnd.docker.image.rootfs.foreign.diff.tar":         true,
+	"application/vnd.docker.image.rootfs.foreign.diff.tar.gzip":    true,
 }
 
 // layerType returns how a layer of d's media type is packed.

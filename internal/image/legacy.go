@@ -129,15 +129,11 @@ func (a *archive) layer(ctx context.Context, name string, diffID ref.Digest) (v1
 	d := v1.Descriptor{MediaType: oci.DockerLayer, Digest: diffID, Size: s.size}
 	have, twice := a.named[diffID]
 	p := packing(head)
-	if p == plainTar && !(twice && have != s) {
+	if p == plainTar && (!twice || have == s) {
 		a.named[diffID] = s
 		return d, nil
 	}
-	algorithm := digest.SHA256
-	if p == plainTar {
-		algorithm = diffID.Algorithm()
-	}
-	got, err := hashBlob(ctx, algorithm, head, r)
+	got, err := hashBlob(ctx, head, r)
 	switch {
 	case err != nil:
 		return v1.Descriptor{}, fmt.Errorf("hash: %w", err)
@@ -152,8 +148,8 @@ func (a *archive) layer(ctx context.Context, name string, diffID ref.Digest) (v1
 	return d, nil
 }
 
-func hashBlob(ctx context.Context, algorithm digest.Algorithm, head []byte, r io.Reader) (ref.Digest, error) {
-	h := algorithm.Digester()
+func hashBlob(ctx context.Context, head []byte, r io.Reader) (ref.Digest, error) {
+	h := digest.SHA256.Digester()
 	_, _ = h.Hash().Write(head)
 	_, err := io.Copy(h.Hash(), &blobReader{ctx: ctx, r: r})
 	return h.Digest(), err

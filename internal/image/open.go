@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/opencontainers/go-digest"
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"plimsoll/internal/fault"
@@ -15,7 +16,7 @@ import (
 
 // Opener opens images. It may be used concurrently.
 type Opener struct {
-	Registry *oci.Client
+	Registry *oci.Client // needed only for names of registries
 	// Progress, if set, is told how many more bytes of blobs were read; it may
 	// be called concurrently.
 	Progress func(n int)
@@ -78,6 +79,9 @@ func findInLayout(n Name) (found, error) {
 }
 
 func (o *Opener) findInRegistry(ctx context.Context, r ref.Reference) (found, error) {
+	if o.Registry == nil {
+		return found{}, fault.Errorf(fault.Internal, "the opener has no registry client")
+	}
 	m, err := o.Registry.Manifest(ctx, r)
 	if err != nil {
 		return found{}, err
@@ -180,6 +184,9 @@ func parseConfig(b []byte) (v1.Image, error) {
 	for i, d := range spec.RootFS.DiffIDs {
 		if _, err := ref.ParseDigest(string(d)); err != nil {
 			return v1.Image{}, fmt.Errorf("config: diff ID %d: %w", i, err)
+		}
+		if d.Algorithm() != digest.SHA256 { // the only one that engines compute
+			return v1.Image{}, fault.Errorf(fault.Invalid, "config: diff ID %d is %s, not sha256", i, d.Algorithm())
 		}
 	}
 	return spec, nil

@@ -36,17 +36,21 @@ type stream struct {
 	cause      error // set before full is closed: why the stream ended early
 
 	chunk, rest []byte
-	hash        hash.Hash // of the plain bytes
-	n           int64     // plain bytes taken
+	hash        hash.Hash  // of the plain bytes, nil if same serves
+	same        ref.Digest // the blob's, if it is plain
+	n           int64      // plain bytes taken
 }
 
 // startStream reads blob, which it closes, in a new goroutine; stop must be
 // called in the end.
-func startStream(ctx context.Context, blob io.ReadCloser, want compression, caps Caps) *stream {
+func startStream(ctx context.Context, blob io.ReadCloser, name ref.Digest, want compression, caps Caps) *stream {
 	s := &stream{
 		full: make(chan []byte, chunks), free: make(chan []byte, chunks),
 		halt: make(chan struct{}), exited: make(chan struct{}),
 		blob: &blobReader{ctx: ctx, r: blob}, hash: sha256.New(),
+	}
+	if want == plainTar && name.Algorithm() == digest.SHA256 {
+		s.hash, s.same = nil, name
 	}
 	for range chunks {
 		s.free <- make([]byte, chunkSize)
@@ -208,8 +212,14 @@ func (s *stream) zeros() error {
 	}
 }
 
-// digest returns the digest of the plain bytes.
-func (s *stream) digest() ref.Digest { return digest.NewDigest(digest.SHA256, s.hash) }
+// digest returns the digest of the plain bytes. It may be asked when the stream
+// was read to its end.
+func (s *stream) digest() ref.Digest {
+	if s.hash == nil {
+		return s.same
+	}
+	return digest.NewDigest(digest.SHA256, s.hash)
+}
 
 // blobReader counts what is read of a blob and keeps the error that ended it.
 type blobReader struct {

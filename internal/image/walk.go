@@ -66,7 +66,7 @@ func (w *walk) run(ctx context.Context, m *Image, i int) error {
 	if err != nil {
 		return err
 	}
-	s := startStream(ctx, blob, compressed, w.caps)
+	s := startStream(ctx, blob, d.Digest, compressed, w.caps)
 	err = w.entries(s)
 	if w.fnErr != nil {
 		cancel() // whoever stops early does not want to wait for the rest
@@ -115,7 +115,9 @@ func (w *walk) entries(s *stream) error {
 
 func (w *walk) entry(h *tar.Header, r *content) error {
 	w.walked.Count++
-	w.logical += h.Size
+	if entryTypes[h.Typeflag] == Regular { // links may repeat their target's size
+		w.logical += h.Size
+	}
 	switch {
 	case w.walked.Count > w.caps.Entries:
 		return fault.Errorf(fault.Invalid, "more than %d entries", w.caps.Entries)

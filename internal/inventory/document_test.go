@@ -28,11 +28,15 @@ func sample() *inventory.Inventory {
 		Created: time.Date(2026, 1, 2, 3, 4, 5, 678, time.UTC),
 		Distro:  inventory.Distro{ID: "debian", VersionID: "12", Name: "Debian 12"},
 		Components: []inventory.Component{
-			{Kind: inventory.OS, Type: inventory.Deb, Namespace: "debian", Name: "zlib1g", Version: "1:1.2.13.dfsg-1", Arch: "amd64",
-				SourceName: "zlib", SourceVersion: "1:1.2.13.dfsg-1", Evidence: at("var/lib/dpkg/status", "dpkg")},
+			{
+				Kind: inventory.OS, Type: inventory.Deb, Namespace: "debian", Name: "zlib1g", Version: "1:1.2.13.dfsg-1", Arch: "amd64",
+				SourceName: "zlib", SourceVersion: "1:1.2.13.dfsg-1", Evidence: at("var/lib/dpkg/status", "dpkg"),
+			},
 			{Kind: inventory.Application, Type: inventory.Golang, Namespace: "example.com/team", Name: "app", Evidence: at("app", "gobinary")},
-			{Kind: inventory.Library, Type: inventory.PyPI, Name: "requests", Version: "2.28.1", Licences: []string{"Apache 2.0"},
-				Owner: "pkg:deb/debian/python3-requests@2.28.1", Evidence: at("usr/lib/x", "python")},
+			{
+				Kind: inventory.Library, Type: inventory.PyPI, Name: "requests", Version: "2.28.1", Licences: []string{"Apache 2.0"},
+				Owner: "pkg:deb/debian/python3-requests@2.28.1", Evidence: at("usr/lib/x", "python"),
+			},
 			{Kind: inventory.Library, Type: inventory.PyPI, Name: "requests", Version: "2.28.1", Evidence: at("opt/x", "python")},
 		},
 	}
@@ -46,10 +50,16 @@ func TestPURL(t *testing.T) {
 		c    inventory.Component
 		want string
 	}{
-		{debian, inventory.Component{Kind: inventory.OS, Type: inventory.Deb, Namespace: "debian", Name: "libstdc++6", Version: "12.2.0-14+b1", Arch: "amd64"},
-			"pkg:deb/debian/libstdc%2B%2B6@12.2.0-14%2Bb1?arch=amd64&distro=debian-12"},
-		{fedora, inventory.Component{Kind: inventory.OS, Type: inventory.RPM, Namespace: "fedora", Name: "bash", Version: "1:5.1-2", Arch: "x86_64"},
-			"pkg:rpm/fedora/bash@5.1-2?arch=x86_64&distro=fedora&epoch=1"},
+		{
+			debian,
+			inventory.Component{Kind: inventory.OS, Type: inventory.Deb, Namespace: "debian", Name: "libstdc++6", Version: "12.2.0-14+b1", Arch: "amd64"},
+			"pkg:deb/debian/libstdc%2B%2B6@12.2.0-14%2Bb1?arch=amd64&distro=debian-12",
+		},
+		{
+			fedora,
+			inventory.Component{Kind: inventory.OS, Type: inventory.RPM, Namespace: "fedora", Name: "bash", Version: "1:5.1-2", Arch: "x86_64"},
+			"pkg:rpm/fedora/bash@5.1-2?arch=x86_64&distro=fedora&epoch=1",
+		},
 		{debian, inventory.Component{Kind: inventory.Library, Type: inventory.NPM, Namespace: "@s", Name: "a", Version: "1"}, "pkg:npm/%40s/a@1"},
 		{debian, inventory.Component{Kind: inventory.Library, Type: inventory.Golang, Namespace: "golang.org/x", Name: "net", Version: "v0.7.0"}, "pkg:golang/golang.org/x/net@v0.7.0"},
 		{debian, inventory.Component{Kind: inventory.Library, Type: inventory.PyPI, Name: "zope-interface", Version: "6.0"}, "pkg:pypi/zope-interface@6.0"},

@@ -28,6 +28,9 @@ type File struct {
 	Symlink  string  `json:"symlink,omitempty"`  // target as written
 	Hardlink string  `json:"hardlink,omitempty"` // path of what it is another name of
 	Found    []Found `json:"found,omitempty"`
+	// Wanted names the extractors that would read a hard link's content because
+	// of its name and could not, because it lies in another layer.
+	Wanted []string `json:"wanted,omitempty"`
 }
 
 // Found is what one extractor recognised in one file.
@@ -73,4 +76,37 @@ func (f *Facts) Lasting() bool {
 		}
 	}
 	return true
+}
+
+// Weight returns about how many bytes of memory the facts take.
+func (f *Facts) Weight() int64 {
+	n := int64(len(f.Paths))
+	for _, list := range [][]string{f.Removed, f.Opaque} {
+		for _, p := range list {
+			n += int64(len(p)) + 16
+		}
+	}
+	for i := range f.Files {
+		n += f.Files[i].Weight()
+	}
+	return n
+}
+
+// Weight returns about how many bytes of memory the file's facts take.
+func (f *File) Weight() int64 {
+	n := len(f.Path) + len(f.Symlink) + len(f.Hardlink) + 160
+	for i := range f.Found {
+		n += 120
+		for k := range f.Found[i].Components {
+			c := &f.Found[i].Components[k]
+			n += 300 + len(c.Namespace) + len(c.Name) + len(c.Version) + len(c.Arch) + len(c.SourceName) + len(c.SourceVersion) + len(c.Module)
+			for _, l := range c.Licences {
+				n += len(l)
+			}
+		}
+		for _, o := range f.Found[i].Owned {
+			n += 56 + len(o.Path)
+		}
+	}
+	return int64(n)
 }

@@ -21,7 +21,7 @@ func identify(c *Component) identity {
 // and sets the inventory's Layers, Distro, Components and Unreadable. What the
 // layers could not tell (Image, Manifest, Platform, Layer.By) is left alone.
 func (v *Inventory) Merge(layers []*Facts) {
-	r := &replay{files: map[string]*placed{}}
+	r := &replay{files: map[string]*placed{}, tree: &tree{}, removed: map[Type]removal{}}
 	by := v.Layers
 	v.Layers = make([]Layer, len(layers))
 	v.Components, v.Unreadable = []Component{}, append([]Unreadable{}, v.Unreadable...)
@@ -40,8 +40,12 @@ func (v *Inventory) Merge(layers []*Facts) {
 		u.Layer = layers[u.Index].Digest
 		v.Unreadable = append(v.Unreadable, u)
 	}
-	v.Distro = r.distro()
+	v.Distro = Distro{}
+	if _, f := r.osRelease(); f != nil {
+		v.Distro = *f.distro()
+	}
 	v.collect(r)
+	v.missing(r)
 	v.sort()
 }
 

@@ -20,7 +20,7 @@ func (w *PathsWriter) Add(path string, dir bool) {
 	for shared < len(path) && shared < len(w.last) && path[shared] == w.last[shared] {
 		shared++
 	}
-	head := uint64(len(path)-shared) << 1
+	head := uint64(len(path)-shared) << 1 // #nosec G115 -- shared is at most len(path)
 	if dir {
 		head |= 1
 	}

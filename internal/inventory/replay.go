@@ -8,15 +8,19 @@ import (
 	"strings"
 )
 
-// maxPlaced bounds the components of one image, copies by hard links included.
-const maxPlaced = 1 << 20
+// maxPlaced bounds the components and owned files of one image, copies by hard
+// links included.
+const maxPlaced = 1 << 21
 
 // replay is the image's tree as it looks after some of the layers, kept only
 // for the paths that something is known about.
 type replay struct {
 	files  map[string]*placed
-	count  int // components that were placed so far
+	tree   *tree // of the paths in files
+	count  int   // components and owned files that were placed so far
 	issues []Unreadable
+	// removed says of each type of package which layer last took a database away.
+	removed map[Type]removal
 }
 
 // placed is a file as one layer wrote it.
@@ -39,6 +43,7 @@ type located struct {
 // through a symlinked parent, and what only some of them remove stays.
 func (r *replay) apply(i int, f *Facts) {
 	gone := r.cut(f)
+	r.note(i, gone)
 	for k := range f.Files {
 		file := &f.Files[k]
 		if file.Hardlink != "" {
@@ -54,38 +59,58 @@ func (r *replay) cut(f *Facts) map[string]*placed {
 	if len(r.files) == 0 {
 		return nil
 	}
-	c := newCutter(r.files)
+	gone := map[string]*placed{}
 	for _, p := range f.Removed {
-		c.mark(p, self|below)
+		r.tree.remove(p, self|below, gone)
 	}
 	for _, p := range f.Opaque {
-		c.mark(p, below)
+		r.tree.remove(p, below, gone)
 	}
-	f.Paths.Each(c.entry)
-	gone := map[string]*placed{}
-	for p, file := range r.files {
-		if c.cuts(p) {
-			gone[p] = file
-			delete(r.files, p)
-		}
+	f.Paths.Each(func(p []byte, dir bool) { r.tree.replace(p, dir, gone) })
+	for p := range gone {
+		gone[p] = r.files[p]
+		delete(r.files, p)
 	}
 	return gone
 }
 
-// link makes file another name of what its target is.
+// note remembers databases that layer i removed or replaced. Which of them
+// matter is known when all layers are applied.
+func (r *replay) note(i int, gone map[string]*placed) {
+	for p, file := range gone {
+		for k := range file.found {
+			for c := range file.found[k].Components {
+				one := &file.found[k].Components[c]
+				if had := r.removed[one.Type]; one.Kind == OS && (had.path == "" || had.layer < i || p < had.path) {
+					r.removed[one.Type] = removal{i, p}
+				}
+			}
+		}
+	}
+}
+
+// link makes file another name of what its target is, with what was read under
+// this name only.
 func (r *replay) link(i int, file *File, before *placed) {
 	target := r.files[file.Hardlink]
 	if target == nil {
 		target = r.files[r.resolve(file.Hardlink)]
 	}
-	if target == nil {
-		return
+	for _, method := range file.Wanted {
+		if target == nil || !slices.ContainsFunc(target.found, func(l located) bool { return l.Method == method }) {
+			r.issues = append(r.issues, Unreadable{Index: i, Path: file.Path, Reason: fmt.Sprintf("a hard link to %q, which was not read as what this name says (%s)", file.Hardlink, method)})
+		}
 	}
-	found := make([]located, len(target.found))
-	for k := range found {
-		found[k] = located{Found: target.found[k].Found}
+	all := &placed{layer: i, found: locate(file.Found)}
+	if target != nil {
+		all.symlink = target.symlink
+		for k := range target.found {
+			all.found = append(all.found, located{Found: target.found[k].Found})
+		}
 	}
-	r.place(i, file.Path, &placed{layer: i, symlink: target.symlink, found: found}, before)
+	if target != nil || len(all.found) > 0 {
+		r.place(i, file.Path, all, before)
+	}
 }
 
 func locate(found []Found) []located {
@@ -101,10 +126,10 @@ func locate(found []Found) []located {
 func (r *replay) place(i int, path string, file, before *placed) {
 	n := 0
 	for k := range file.found {
-		n += len(file.found[k].Components)
+		n += len(file.found[k].Components) + len(file.found[k].Owned)
 	}
 	if r.count += n; r.count > maxPlaced {
-		r.issues = append(r.issues, Unreadable{Index: i, Path: path, Reason: fmt.Sprintf("the image has more than %d components", maxPlaced)})
+		r.issues = append(r.issues, Unreadable{Index: i, Path: path, Reason: fmt.Sprintf("the image has more than %d components and owned files", maxPlaced)})
 		return
 	}
 	known := since(before)
@@ -119,6 +144,7 @@ func (r *replay) place(i int, path string, file, before *placed) {
 		}
 	}
 	r.files[path] = file
+	r.tree.add(path)
 }
 
 func since(p *placed) map[identity]int32 {
@@ -160,19 +186,28 @@ func follow(dir, target string) string {
 	return strings.TrimPrefix(path.Clean(target), "/")
 }
 
-// distro returns the distribution, from etc/os-release or, without it,
-// usr/lib/os-release (os-release(5)).
-func (r *replay) distro() Distro {
+// osRelease returns the file that says what the distribution is, and its path:
+// etc/os-release or, without it, usr/lib/os-release (os-release(5)).
+func (r *replay) osRelease() (string, *placed) {
 	for _, p := range []string{"etc/os-release", "usr/lib/os-release"} {
-		if f := r.files[r.resolve(p)]; f != nil {
-			for k := range f.found {
-				if d := f.found[k].Distro; d != nil {
-					return *d
-				}
-			}
+		if f := r.files[r.resolve(p)]; f.distro() != nil {
+			return p, f
 		}
 	}
-	return Distro{}
+	return "", nil
+}
+
+// distro returns the distribution that the file names, or nil.
+func (p *placed) distro() *Distro {
+	if p == nil {
+		return nil
+	}
+	for k := range p.found {
+		if d := p.found[k].Distro; d != nil {
+			return d
+		}
+	}
+	return nil
 }
 
 // sorted returns the paths in order, so that equal images give equal bytes.

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 
+	"plimsoll/internal/advisory"
+	"plimsoll/internal/finding"
 	"plimsoll/internal/inventory"
 )
 
@@ -28,6 +30,35 @@ func binaries(inv *inventory.Inventory) map[string][]string {
 		of[source] = slices.Compact(names)
 	}
 	return of
+}
+
+// adviseOnce makes the advice of all findings of one component the same: the
+// version that ends them all, rather than a step on the way to it.
+func (r *run) adviseOnce(c *inventory.Component, t target, order advisory.Order, findings []finding.Finding) {
+	highest := ""
+	for i := range findings {
+		f := findings[i].Fixed
+		if f == "" {
+			continue
+		}
+		if above, err := order(f, highest); highest == "" || (err == nil && above > 0) {
+			highest = f
+		}
+	}
+	for i := range findings {
+		if findings[i].Fixed != "" {
+			findings[i].Advice = r.advise(c, t, highest, "", false)
+		}
+	}
+}
+
+// written returns a version as its ecosystem writes it: OSV leaves out the v of
+// Go modules.
+func written(t target, version string) string {
+	if t.ecosystem == advisory.Go && t.name != "stdlib" && !strings.HasPrefix(version, "v") {
+		return "v" + version
+	}
+	return version
 }
 
 // advise says in one sentence what to do about a finding.
@@ -73,9 +104,9 @@ func adviseGo(c *inventory.Component, t target, fixed string) string {
 	case t.name == "stdlib":
 		return "rebuild with Go " + strings.TrimSuffix(fixed, "-0") + " or later"
 	case c.Kind == inventory.Application:
-		return "upgrade " + t.name + " to v" + fixed + " or later"
+		return "upgrade " + t.name + " to " + fixed + " or later"
 	}
-	return "rebuild with " + t.name + " v" + fixed + " or later"
+	return "rebuild with " + t.name + " " + fixed + " or later"
 }
 
 // withCommand appends a command that names only words.

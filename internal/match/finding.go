@@ -17,13 +17,12 @@ func (r *run) finding(ctx context.Context, c *inventory.Component, t target, ord
 	f := finding.Finding{
 		Advisory:  first.ID,
 		Component: *c,
-		Fixed:     fix(order, group, t.version),
 		Source:    string(t.ecosystem),
 		URL:       first.Database.URL,
 	}
 	f.ID, f.Aliases = names(group)
-	if f.Fixed != "" {
-		f.FixedSince = since(order, group, f.Fixed)
+	if fixed := fix(order, group, t.version); fixed != "" {
+		f.Fixed, f.FixedSince = written(t, fixed), since(order, group, fixed)
 	}
 	unclear := true
 	for _, h := range group {

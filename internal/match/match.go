@@ -104,7 +104,7 @@ func (r *run) component(ctx context.Context, c *inventory.Component) ([]finding.
 	order, err := advisory.OrderOf(t.ecosystem)
 	if err != nil {
 		r.uncovered[t.ecosystem]++
-		return nil, nil
+		return nil, nil //nolint:nilerr // told at the end, for all components at once
 	}
 	records, err := r.ask(ctx, t.ecosystem, t.name)
 	if err != nil {
@@ -124,6 +124,7 @@ func (r *run) component(ctx context.Context, c *inventory.Component) ([]finding.
 		}
 		findings = append(findings, f)
 	}
+	r.adviseOnce(c, t, order, findings)
 	return findings, nil
 }
 

@@ -127,19 +127,20 @@ func TestMatch(t *testing.T) {
 		{"by source and its version", deb("libssl3", "3.0.20-1~deb12u2+b1", "openssl", "3.0.20-1~deb12u2"), []string{"CVE-2026-2 → ", "CVE-2026-1 → 3.0.22-1~deb12u1"}},
 		{"source of the same name", deb("openssl", "3.0.22-1~deb12u1", "", ""), []string{"CVE-2026-2 → "}},
 		{"binary of another source", deb("openssl", "1", "openssl-other", "1"), nil},
-		{"module", lib("golang", "golang.org/x", "net", "v0.37.0"), []string{"CVE-2025-1 → 0.38.0"}},
+		{"module", lib("golang", "golang.org/x", "net", "v0.37.0"), []string{"CVE-2025-1 → v0.38.0"}},
 		{"module, fixed", lib("golang", "golang.org/x", "net", "v0.38.0"), nil},
-		{"module, between versions", lib("golang", "golang.org/x", "net", "v0.38.0-0.20250101000000-abcdefabcdef"), []string{"CVE-2025-1 → 0.38.0"}},
+		{"module, between versions", lib("golang", "golang.org/x", "net", "v0.38.0-0.20250101000000-abcdefabcdef"), []string{"CVE-2025-1 → v0.38.0"}},
 		{"standard library", lib("golang", "", "stdlib", "1.22.6"), []string{"CVE-2025-2 → 1.22.7"}},
 		{"standard library as Go writes it", lib("golang", "", "stdlib", "go1.22"), []string{"CVE-2025-2 → 1.22.7"}},
 		{"standard library, candidate", lib("golang", "", "stdlib", "1.22rc2"), []string{"CVE-2025-2 → 1.22.7"}},
 		{"standard library, distributor's", lib("golang", "", "stdlib", "1.22.7-fips"), nil},
-		{"standard library, of no release", lib("golang", "", "stdlib", "devel go1.27-3f2a1b"), nil},
-		{"main module", application("app", "v1.1.0"), []string{"GO-3 → 1.2.0"}},
+		{"standard library, of no version", lib("golang", "", "stdlib", ""), []string{"CVE-2025-2 → "}},
+		{"standard library, of no release", lib("golang", "", "stdlib", "devel go1.27-3f2a1b"), []string{"CVE-2025-2 → "}},
+		{"main module", application("app", "v1.1.0"), []string{"GO-3 → v1.2.0"}},
 		{"main module, no version", application("app", ""), nil},
 		{"main module, (devel)", application("app", "(devel)"), nil},
 		{"main module, a date only", application("app", "v0.0.0-20250101000000-abcdefabcdef+dirty"), nil},
-		{"main module, a commit after a version", application("app", "v1.1.1-0.20250101000000-abcdefabcdef"), []string{"GO-3 → 1.2.0"}},
+		{"main module, a commit after a version", application("app", "v1.1.1-0.20250101000000-abcdefabcdef"), []string{"GO-3 → v1.2.0"}},
 		{"npm with a scope", lib("npm", "@scope", "lib", "1.9.0"), []string{"CVE-2025-3 → 2.0.0"}},
 		{"npm of the same name without", lib("npm", "", "lib", "1.9.0"), nil},
 		{"one hole of two databases", lib("pypi", "", "Jinja2", "3.1.3"), []string{"CVE-2025-4 → 3.1.5"}},
@@ -203,6 +204,7 @@ func TestUncoveredIsNotSilence(t *testing.T) {
 		{"another distribution", inventory.Inventory{Distro: inventory.Distro{ID: "ubuntu", VersionID: "22.04"}, Components: []inventory.Component{deb("bash", "1", "", ""), net}}, `"Ubuntu:22.04"`},
 		{"Alpine", inventory.Inventory{Distro: inventory.Distro{ID: "alpine", VersionID: "3.19.1"}, Components: []inventory.Component{lib("apk", "alpine", "musl", "1.2.4-r2"), net}}, `"Alpine:v3.19"`},
 		{"no name", inventory.Inventory{Components: []inventory.Component{deb("bash", "1", "", ""), net}}, `"a distribution that does not say its name"`},
+		{"os-release of another distribution", inventory.Inventory{Distro: inventory.Distro{ID: "almalinux", VersionID: "9"}, Components: []inventory.Component{deb("bash", "1", "", ""), net}}, `"deb packages in AlmaLinux:9"`},
 		{"unknown ecosystem", inventory.Inventory{Components: []inventory.Component{lib("gem", "", "rails", "7.0"), net}}, `"gem"`},
 	}
 	m := matcher(t, parse(t, known))
@@ -245,7 +247,7 @@ func TestFinding(t *testing.T) {
 	}
 	want := []finding.Finding{{
 		ID: "CVE-2025-1", Advisory: "GO-1", Aliases: []string{"GHSA-1", "GO-1"}, Component: net,
-		Severity: advisory.High, Score: 7.5, Fixed: "0.38.0", Summary: "Rapid reset", Source: "Go",
+		Severity: advisory.High, Score: 7.5, Fixed: "v0.38.0", Summary: "Rapid reset", Source: "Go",
 		Advice: "rebuild with golang.org/x/net v0.38.0 or later",
 	}, {
 		ID: "CVE-2025-4", Advisory: "GHSA-3", Aliases: []string{"GHSA-3", "PYSEC-1"}, Component: jinja,
@@ -283,6 +285,24 @@ func TestAdvice(t *testing.T) {
 		if got := findings[len(findings)-1].Advice; got != tt.want {
 			t.Errorf("advice %q, want %q", got, tt.want)
 		}
+	}
+}
+
+// TestAdviceNamesTheUpgradeThatEndsAll: a step on the way would have to be
+// followed by another.
+func TestAdviceNamesTheUpgradeThatEndsAll(t *testing.T) {
+	m := matcher(t, parse(t, "CVE-2026-1 Debian:12 nginx 0 1.22.1-9+deb12u10\nCVE-2026-2 Debian:12 nginx 0 1.22.1-9+deb12u11\nCVE-2026-3 kev CVE-2026-3"))
+	findings, _, err := m.Match(t.Context(), &inventory.Inventory{Distro: bookworm, Components: []inventory.Component{deb("nginx", "1.22.1-9+deb12u9", "", "")}})
+	if err != nil || len(findings) != 2 {
+		t.Fatalf("Match: %v, %v", findings, err)
+	}
+	for _, f := range findings {
+		if want := "upgrade nginx to 1.22.1-9+deb12u11: apt-get install --only-upgrade nginx"; f.Advice != want {
+			t.Errorf("%s: advice %q, want %q", f.ID, f.Advice, want)
+		}
+	}
+	if findings[0].Fixed == findings[1].Fixed {
+		t.Errorf("each finding keeps its own fixed version: %v", findings)
 	}
 }
 

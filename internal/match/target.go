@@ -1,6 +1,8 @@
 package match
 
 import (
+	"cmp"
+	"fmt"
 	"regexp"
 	"strings"
 
@@ -49,9 +51,19 @@ func joined(c *inventory.Component) string {
 	return c.Namespace + "/" + c.Name
 }
 
+// packaging is the type of the packages that a distribution has.
+var packaging = map[string]inventory.Type{
+	"Debian": inventory.Deb, "Ubuntu": inventory.Deb, "Alpine": inventory.Apk, "AlmaLinux": inventory.RPM,
+}
+
 // distroTarget asks about the source package where advisories do.
 func distroTarget(c *inventory.Component, d inventory.Distro) target {
 	t := target{Distribution(d), c.Name, c.Version}
+	if uses, ok := packaging[t.ecosystem.Family()]; ok && uses != c.Type {
+		// An os-release that names another distribution than the packages come
+		// from would make them match nothing: nobody's advisories cover them.
+		t.ecosystem = advisory.Ecosystem(fmt.Sprintf("%s packages in %s", c.Type, t.ecosystem))
+	}
 	if c.Type == inventory.RPM { // advisories of RPM distributions name binary packages
 		return t
 	}
@@ -95,11 +107,13 @@ var goSemverForm = regexp.MustCompile(`^v?\d+\.\d+\.\d+(-(rc|beta)\.\d+)?$`)
 // goVersion returns a module's version without its "v", or the standard
 // library's as a semantic version; "" if c has none that can be compared: a
 // main module that was built outside a version ("(devel)"), or where the
-// history was cut off and the version says nothing but a date (v0.0.0-…).
+// history was cut off and the version says nothing but a date (v0.0.0-…). A
+// toolchain that does not say its version is one that cannot be compared, which
+// is a finding.
 func goVersion(c *inventory.Component) string {
 	v := c.Version
 	if c.Name == "stdlib" && c.Namespace == "" {
-		return goSemver(v)
+		return cmp.Or(goSemver(v), "unknown")
 	}
 	if v == "(devel)" || v == "" {
 		return ""

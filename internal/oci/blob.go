@@ -21,7 +21,7 @@ func (c *Client) Blob(ctx context.Context, g ref.GUN, d v1.Descriptor) (io.ReadC
 		return nil, err
 	}
 	r := g.Reference()
-	resp, err := c.blob(ctx, http.MethodGet, r, d)
+	resp, err := c.blob(ctx, http.MethodGet, r, d) //nolint:bodyclose // the caller closes it, through the verifier
 	if err != nil {
 		return nil, err
 	}

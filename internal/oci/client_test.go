@@ -181,7 +181,9 @@ func TestRefusals(t *testing.T) {
 		{"not JSON", answer(v1.MediaTypeImageManifest, []byte("<html>")), "", fault.Invalid, []string{"parse manifest"}, ""},
 		{"too large", answer(v1.MediaTypeImageManifest, make([]byte, oci.MaxManifest+1)), "", fault.Invalid, []string{"more than"}, ""},
 		{"redirect to plain HTTP elsewhere", status(307, "Location", "http://registry.example.com/"), "", fault.Unavailable, []string{"not HTTPS"}, ""},
-		{"redirects without end", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, r.URL.Path, 307) }, "", fault.Unavailable, []string{"redirects"}, ""},
+		{"redirects without end", func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, r.URL.Path, http.StatusTemporaryRedirect)
+		}, "", fault.Unavailable, []string{"redirects"}, ""},
 		{"cut stream", func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Length", "100")
 			_, _ = io.WriteString(w, "{")

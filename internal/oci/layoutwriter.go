@@ -88,7 +88,7 @@ func (w *LayoutWriter) Put(d v1.Descriptor, r io.ReadCloser) error {
 	return nil
 }
 
-// Commit makes the blob d the image of that name, or the only unnamed one if
+// Commit makes the blob d the image of that name, or the layout's only one if
 // tag is "", and the layout visible. It is the last call.
 func (w *LayoutWriter) Commit(d v1.Descriptor, tag string) error {
 	if err := w.commit(d, tag); err != nil {
@@ -102,13 +102,9 @@ func (w *LayoutWriter) commit(d v1.Descriptor, tag string) error {
 	if err != nil {
 		return err
 	}
-	if tag != "" {
-		d.Annotations = map[string]string{v1.AnnotationRefName: tag}
+	if index.Manifests, err = named(index.Manifests, d, tag); err != nil {
+		return err
 	}
-	index.Manifests = slices.DeleteFunc(index.Manifests, func(old v1.Descriptor) bool {
-		return old.Annotations[v1.AnnotationRefName] == tag && (tag != "" || old.Digest == d.Digest)
-	})
-	index.Manifests = append(index.Manifests, d)
 	for _, folder := range w.folders() {
 		if err := syncFolder(filepath.Join(w.at, folder)); err != nil {
 			return err
@@ -131,6 +127,22 @@ func (w *LayoutWriter) commit(d v1.Descriptor, tag string) error {
 		return unavailable(err)
 	}
 	return syncFolder(filepath.Dir(w.dir))
+}
+
+// named returns all with d under that name instead of what had it.
+func named(all []v1.Descriptor, d v1.Descriptor, tag string) ([]v1.Descriptor, error) {
+	if tag != "" {
+		d.Annotations = map[string]string{v1.AnnotationRefName: tag}
+	}
+	all = slices.DeleteFunc(all, func(old v1.Descriptor) bool {
+		name := old.Annotations[v1.AnnotationRefName]
+		return name == tag && (name != "" || old.Digest == d.Digest)
+	})
+	if tag == "" && len(all) > 0 {
+		err := fault.Errorf(fault.Invalid, "it holds other images, so this one needs a name")
+		return nil, fault.Hint(err, "name it as in oci:DIR:TAG")
+	}
+	return append(all, d), nil
 }
 
 // Abort removes what was written. It is the last call, and does no harm after
@@ -199,7 +211,7 @@ func (w *LayoutWriter) folders() []string {
 }
 
 func syncFolder(name string) error {
-	f, err := os.Open(name) //nolint:gosec // the folder that the caller named
+	f, err := os.Open(name)
 	if err != nil {
 		return unavailable(err)
 	}

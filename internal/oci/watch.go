@@ -30,6 +30,9 @@ type watch struct {
 	cancel context.CancelCauseFunc
 	name   string // of the request, for messages
 	limit  time.Duration
+	// answered says that the answer has begun: what is still sent then is not
+	// waited for.
+	answered bool
 }
 
 // RoundTrip implements [http.RoundTripper].
@@ -42,27 +45,33 @@ func (t *watcher) RoundTrip(req *http.Request) (*http.Response, error) {
 		watched.Body = &sending{req.Body, w}
 	}
 	resp, err := t.next.RoundTrip(watched)
-	w.pause()
+	w.answer(t.stall)
 	if err != nil {
 		err = w.explain(err)
 		w.end()
 		return nil, err
 	}
-	w.set(t.stall)
 	resp.Body = &receiving{resp.Body, w}
 	return resp, nil
 }
 
-func (w *watch) set(limit time.Duration) {
+// sent starts the timer for a registry that has yet to take bytes or to answer.
+func (w *watch) sent() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.limit = limit
+	if !w.answered {
+		w.timer.Reset(w.limit)
+	}
 }
 
-func (w *watch) start() {
+// answer stops the timer; limit is for the bytes of the answer.
+func (w *watch) answer(limit time.Duration) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.timer.Reset(w.limit)
+	w.timer.Stop()
+	if w.ctx.Err() == nil { // else the old limit is what was exceeded
+		w.limit, w.answered = limit, true
+	}
 }
 
 func (w *watch) pause() { w.timer.Stop() }
@@ -93,7 +102,7 @@ type sending struct {
 func (s *sending) Read(p []byte) (int, error) {
 	s.w.pause()
 	n, err := s.ReadCloser.Read(p)
-	s.w.start()
+	s.w.sent()
 	return n, err
 }
 
@@ -105,7 +114,7 @@ type receiving struct {
 }
 
 func (r *receiving) Read(p []byte) (int, error) {
-	r.w.start()
+	r.w.timer.Reset(r.w.limit)
 	n, err := r.ReadCloser.Read(p)
 	r.w.pause()
 	if err != nil && !errors.Is(err, io.EOF) {

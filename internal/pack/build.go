@@ -58,7 +58,7 @@ func (b *Builder) write(ctx context.Context, dir string, e advisory.Ecosystem) (
 	if err != nil {
 		return Info{}, err
 	}
-	defer os.Remove(f.Name()) //nolint:errcheck // gone if it was kept
+	defer os.Remove(f.Name())
 	if err := f.Close(); err != nil {
 		return Info{}, err
 	}

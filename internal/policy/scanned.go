@@ -59,11 +59,10 @@ func unreadable(inv *inventory.Inventory) verdict.Reason {
 			r.Evidence = append(r.Evidence, fmt.Sprintf("and %d more", len(inv.Unreadable)-i))
 			break
 		}
-		what := u.Path
-		if what == "" {
-			what = "the whole layer"
+		line := u.Reason // of a whole layer, which it names
+		if u.Path != "" {
+			line = fmt.Sprintf("layer %d %s: %s: %s", u.Index, u.Layer, u.Path, u.Reason)
 		}
-		line := fmt.Sprintf("layer %d %s: %s: %s", u.Index, u.Layer, what, u.Reason)
 		if u.Wrong {
 			line += " (not the bytes that the digest names)"
 		}

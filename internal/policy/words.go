@@ -90,8 +90,9 @@ func literals(e ast.Expr) ([]string, bool) {
 			all = append(all, s...)
 		}
 		return all, true
+	default:
+		return nil, false
 	}
-	return nil, false
 }
 
 // asksForScan reports whether an expression asks for a field of the image that

@@ -78,6 +78,7 @@ func bounded(name string, tokens token.Tokens) error {
 			}
 		case token.InvalidType:
 			refuse = t.Error
+		default: // a word, a text, a number: nothing that nests or stands for another part
 		}
 		if depth > maxDepth {
 			refuse = fmt.Sprintf("more than %d brackets are open", maxDepth)

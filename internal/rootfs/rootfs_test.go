@@ -170,26 +170,27 @@ func describe(p string, info fs.FileInfo) string {
 		}
 		st = &raw
 	}
-	s := fmt.Sprintf("%v %d:%d", info.Mode(), st.Uid, st.Gid)
+	var s strings.Builder
+	fmt.Fprintf(&s, "%v %d:%d", info.Mode(), st.Uid, st.Gid)
 	if info.ModTime().Equal(when) {
-		s += " dated"
+		s.WriteString(" dated")
 	}
 	if info.Mode().IsRegular() && st.Nlink > 1 {
-		s += fmt.Sprintf(" links=%d", st.Nlink)
+		fmt.Fprintf(&s, " links=%d", st.Nlink)
 	}
 	if info.Mode()&fs.ModeCharDevice != 0 {
-		s += fmt.Sprintf(" rdev=%d", st.Rdev)
+		fmt.Fprintf(&s, " rdev=%d", st.Rdev)
 	}
 	if target, err := os.Readlink(p); err == nil {
-		s += " -> " + target
+		s.WriteString(" -> " + target)
 	}
 	for _, name := range []string{"security.capability", "trusted.overlay.opaque", "user.note"} {
 		b := make([]byte, 64)
 		if n, err := unix.Lgetxattr(p, name, b); err == nil {
-			s += fmt.Sprintf(" %s=%d", name, n)
+			fmt.Fprintf(&s, " %s=%d", name, n)
 		}
 	}
-	return s
+	return s.String()
 }
 
 // TestLinksLeadNowhereOutside holds the attacks in which a layer writes through
@@ -407,15 +408,11 @@ func FuzzUnpack(f *testing.F) {
 	needRoot(f)
 	f.Add([]byte("a"), []byte("../../x"), byte(2), byte(0))
 	f.Add([]byte("a/b"), []byte("a"), byte(3), byte(6))
-	dir := f.TempDir()
 	f.Fuzz(func(t *testing.T, name, link []byte, first, second byte) {
 		if bytes.Contains(name, []byte{0}) || bytes.Contains(link, []byte{0}) {
 			return
 		}
-		home, err := os.MkdirTemp(dir, "")
-		if err != nil {
-			t.Fatal(err)
-		}
+		home := t.TempDir()
 		s, err := rootfs.NewStore(filepath.Join(home, "layers"))
 		if err != nil {
 			t.Fatal(err)

@@ -85,6 +85,7 @@ func (u *unpacker) make(e *image.Entry, r io.Reader) error {
 		return u.whiteout(name)
 	case image.Opaque:
 		return u.opaque(name)
+	default: // everything else is an entry with an owner
 	}
 	if e.UID < 0 || e.GID < 0 || e.UID >= idmap.SlotSize || e.GID >= idmap.SlotSize {
 		return fault.Errorf(fault.Invalid, "owner %d:%d: a container has only the IDs 0 to %d", e.UID, e.GID, idmap.SlotSize-1)
@@ -104,8 +105,9 @@ func (u *unpacker) make(e *image.Entry, r io.Reader) error {
 		return u.symlink(e, name)
 	case image.FIFO:
 		return u.fifo(e, name)
+	default:
+		return fault.Errorf(fault.Invalid, "entry of unknown type %d", e.Type)
 	}
-	return fault.Errorf(fault.Invalid, "entry of unknown type %d", e.Type)
 }
 
 func (u *unpacker) skip(name string) error {
@@ -190,7 +192,7 @@ func (u *unpacker) whiteout(name string) error {
 	err := unix.Fstatat(u.parent, name, &st, unix.AT_SYMLINK_NOFOLLOW)
 	switch {
 	case errors.Is(err, unix.ENOENT):
-		return unix.Mknodat(u.parent, name, unix.S_IFCHR, int(unix.Mkdev(0, 0)))
+		return unix.Mknodat(u.parent, name, unix.S_IFCHR, 0) // device 0:0, overlayfs' own sign for what is removed
 	case err == nil && st.Mode&unix.S_IFMT == unix.S_IFDIR:
 		return u.opaque(name)
 	}

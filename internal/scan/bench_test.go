@@ -45,7 +45,7 @@ func bigLayer(b testing.TB) (gz blob, plain ref.Digest, size int64) {
 	random := rand.New(rand.NewPCG(1, 2))
 	content := make([]byte, 64<<10)
 	for i := range content {
-		content[i] = byte("etaoin shrdlu\n"[random.IntN(14)])
+		content[i] = "etaoin shrdlu\n"[random.IntN(14)]
 	}
 	for i := range benchEntries {
 		name, body := fmt.Sprintf("usr/share/doc/package-%d/file-%d", i/40, i), content[:random.IntN(20<<10)]

@@ -12,19 +12,25 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"plimsoll/internal/fault"
 	"plimsoll/internal/inventory"
 	"plimsoll/internal/ref"
 )
 
 // format is raised whenever facts are written in another form or gathered by
 // other rules.
-const format = 1
+const format = 2
+
+// maxKept is the weight up to which facts are kept: writing more of them down
+// takes more memory than reading the layer again.
+const maxKept = 16 << 20
 
 // maxCached is the most that is read back from a cache, bytes.
-const maxCached = 256 << 20
+const maxCached = 64 << 20
 
 // Cache keeps bytes by key. A key is lower-case hexadecimal.
 type Cache interface {
@@ -91,16 +97,33 @@ func checksum(b []byte) string {
 }
 
 // Folder is a [Cache] of one file per key. The zero value is not usable; the
-// folder is made when something is put.
+// folder is made when something is put, and not used if others may write to it.
 type Folder struct{ Path string }
+
+// private refuses a folder that other users may write to: facts that somebody
+// else put there could hide what is in a layer.
+func (c Folder) private() error {
+	info, err := os.Stat(c.Path)
+	if err != nil {
+		return err
+	}
+	owner, ok := info.Sys().(*syscall.Stat_t)
+	if info.Mode().Perm()&0o022 != 0 || !ok || int(owner.Uid) != os.Geteuid() {
+		return fault.Errorf(fault.Denied, "others may write to %q, so it is not used; its owner should be user %d and its mode 0700", c.Path, os.Geteuid())
+	}
+	return nil
+}
 
 // Get implements [Cache].
 func (c Folder) Get(key string) ([]byte, error) {
+	if err := c.private(); err != nil {
+		return nil, err
+	}
 	f, err := os.Open(filepath.Join(c.Path, key+".facts"))
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close() //nolint:errcheck // read only
+	defer f.Close()
 	info, err := f.Stat()
 	if err != nil {
 		return nil, err
@@ -116,6 +139,9 @@ func (c Folder) Get(key string) ([]byte, error) {
 // Put implements [Cache]. The file appears complete or not at all.
 func (c Folder) Put(key string, b []byte) (err error) {
 	if err := os.MkdirAll(c.Path, 0o700); err != nil {
+		return err
+	}
+	if err := c.private(); err != nil {
 		return err
 	}
 	f, err := os.CreateTemp(c.Path, ".new-*")
@@ -140,7 +166,7 @@ func (c Folder) Put(key string, b []byte) (err error) {
 }
 
 func syncFolder(path string) error {
-	d, err := os.Open(path) //nolint:gosec // our own folder
+	d, err := os.Open(path)
 	if err != nil {
 		return err
 	}

@@ -27,4 +27,5 @@ func Example() {
 	if !found.Complete() {
 		fmt.Println("not everything could be read:", found.Unreadable)
 	}
+	// Output:
 }

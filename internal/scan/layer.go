@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"io"
 	"path"
+	"slices"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"plimsoll/internal/fault"
@@ -14,14 +16,19 @@ import (
 	"plimsoll/internal/inventory"
 )
 
+// MaxComponents bounds the components, and the owned files, of one file. An
+// extractor stops when it has found more: the scanner refuses the file then.
+const MaxComponents = 1 << 17
+
 // What one layer and one file may cost, beside the caps of the walk.
 const (
-	maxPaths      = 64 << 20 // bytes of shortened paths
-	maxFacts      = 1 << 20  // files and links that something is known about
-	maxComponents = 1 << 17  // in one file
-	maxText       = 8 << 10  // bytes of a component's name, version, …
-	maxProblems   = 1000     // unreadable files that are listed one by one
-	headSize      = 512
+	maxPaths    = 64 << 20 // bytes of shortened paths
+	maxFacts    = 1 << 20  // files and links that something is known about
+	maxWeight   = 64 << 20 // bytes of what is known about them, see [inventory.Facts.Weight]
+	maxAgain    = 1 << 30  // bytes that are read once more under other names
+	maxText     = 8 << 10  // bytes of a component's name, version, …
+	maxProblems = 1000     // unreadable files that are listed one by one
+	headSize    = 512
 )
 
 // layer collects the facts of one layer while it is walked.
@@ -35,14 +42,39 @@ type layer struct {
 	reader     headReader
 	wanted     []Extractor
 	problems   int
+	weight     int64
+	missed     map[string][]string // hard link's target → names under which it is wanted, too
+	again      map[string][]string // missed of the first walk, in the second
+	aliases    map[string]alias    // by name, what the second walk found
+	left       int64               // bytes of maxAgain
 }
 
 // walk reads layer i. The facts are never nil; with an error they are what was
-// read before it.
+// read before it. A layer in which hard links give files the names that they are
+// wanted under only afterwards is read twice.
 func (s *Scanner) walk(ctx context.Context, i int, w walker) (*inventory.Facts, error) {
-	l := &layer{extractors: s.Extractors, spill: newSpill(), facts: &inventory.Facts{}, known: map[string]bool{}}
-	defer l.spill.Close()
-	walked, err := w.Walk(ctx, i, s.Caps, func(e image.Entry, r io.Reader) error { return l.entry(ctx, e, r) })
+	l := s.newLayer()
+	defer func() { l.spill.Close() }()
+	err := l.walk(ctx, i, w, s.Caps)
+	if err == nil && len(l.missed) > 0 {
+		l.spill.Close()
+		again := l.missed
+		l = s.newLayer()
+		l.again = again
+		err = l.walk(ctx, i, w, s.Caps)
+	}
+	return l.facts, err
+}
+
+func (s *Scanner) newLayer() *layer {
+	return &layer{
+		extractors: s.Extractors, spill: newSpill(), facts: &inventory.Facts{}, known: map[string]bool{},
+		missed: map[string][]string{}, aliases: map[string]alias{}, left: maxAgain,
+	}
+}
+
+func (l *layer) walk(ctx context.Context, i int, w walker, caps image.Caps) error {
+	walked, err := w.Walk(ctx, i, caps, func(e image.Entry, r io.Reader) error { return l.entry(ctx, e, r) })
 	l.facts.Digest, l.facts.DiffID, l.facts.Size = walked.Blob, walked.DiffID, walked.Size
 	l.facts.Paths = l.paths.Paths()
 	if l.problems > maxProblems {
@@ -50,7 +82,7 @@ func (s *Scanner) walk(ctx context.Context, i int, w walker) (*inventory.Facts, 
 			Reason: fmt.Sprintf("%d more files could not be read", l.problems-maxProblems),
 		})
 	}
-	return l.facts, err
+	return err
 }
 
 // entry records one entry of the layer.
@@ -77,8 +109,8 @@ func (l *layer) entry(ctx context.Context, e image.Entry, r io.Reader) error {
 		}
 		file.Found = found
 	case e.Type == image.Hardlink:
-		file.Hardlink = e.Link
-	case e.Type == image.Symlink && (path.Dir(e.Path) == "." || path.Base(e.Path) == "os-release"):
+		file = l.hardlink(e)
+	case e.Type == image.Symlink && (path.Dir(e.Path) == "." || path.Base(e.Path) == "os-release" || inventory.LeadsToDatabase(e.Path)):
 		file.Symlink = e.Link
 	}
 	return l.keep(e.Path, file)
@@ -94,6 +126,9 @@ func (l *layer) keep(path string, f inventory.File) error {
 	}
 	l.known[path] = true
 	l.facts.Files = append(l.facts.Files, f)
+	if l.weight += f.Weight(); l.weight > maxWeight {
+		return fault.Errorf(fault.Invalid, "what is recognised in the layer takes more than %d bytes", maxWeight)
+	}
 	return l.over(len(l.facts.Files))
 }
 
@@ -117,11 +152,12 @@ func (l *layer) regular(ctx context.Context, e image.Entry, r io.Reader) ([]inve
 			l.wanted = append(l.wanted, x)
 		}
 	}
-	if len(l.wanted) == 0 {
+	names := l.again[e.Path]
+	if len(l.wanted)+len(names) == 0 {
 		return nil, nil
 	}
 	l.reader = headReader{head: l.head[:n], rest: r}
-	if len(l.wanted) == 1 {
+	if len(l.wanted) == 1 && len(names) == 0 {
 		f := File{Entry: e, Reader: &l.reader}
 		f.Spill = func() (ReaderAt, error) { return l.spill.Fill(&l.reader) }
 		return l.ask(ctx, l.wanted[0], f)
@@ -139,7 +175,7 @@ func (l *layer) regular(ctx context.Context, e image.Entry, r io.Reader) ([]inve
 			return all, err
 		}
 	}
-	return all, nil
+	return all, l.readAgain(ctx, e, names, content)
 }
 
 // ask lets one extractor read a file.
@@ -185,16 +221,17 @@ func extract(ctx context.Context, x Extractor, f File) (found inventory.Found, e
 
 // check refuses facts that no honest file holds, and cuts them.
 func check(f *inventory.Found) error {
-	if n := len(f.Components); n > maxComponents {
-		f.Components = f.Components[:maxComponents]
-		return fmt.Errorf("%d components are more than %d", n, maxComponents)
+	if n := len(f.Components); n > MaxComponents {
+		f.Components = f.Components[:MaxComponents]
+		return fmt.Errorf("%d components are more than %d", n, MaxComponents)
 	}
-	if n := len(f.Owned); n > maxComponents {
+	if n := len(f.Owned); n > MaxComponents {
 		f.Owned = nil
-		return fmt.Errorf("%d owned files are more than %d", n, maxComponents)
+		return fmt.Errorf("%d owned files are more than %d", n, MaxComponents)
 	}
-	kept := f.Components[:0]
 	var bad error
+	f.Owned = slices.DeleteFunc(f.Owned, func(o inventory.Owned) bool { return len(o.Path) > maxText })
+	kept := f.Components[:0]
 	for i := range f.Components {
 		if err := checkText(&f.Components[i]); err != nil {
 			bad = err
@@ -217,11 +254,23 @@ func checkText(c *inventory.Component) error {
 	}
 	for i, s := range c.Licences {
 		c.Licences[i] = strings.ToValidUTF8(s[:min(len(s), maxText)], "\uFFFD")
+		if strings.ContainsFunc(c.Licences[i], control) {
+			c.Licences[i] = strings.Map(visible, c.Licences[i])
+		}
 	}
 	return nil
 }
 
-func control(r rune) bool { return r < ' ' || r == 0x7f }
+// control reports whether r commands a terminal, reorders a line or is not seen:
+// Unicode's control and format characters (categories Cc and Cf).
+func control(r rune) bool { return unicode.In(r, unicode.Cc, unicode.Cf) }
+
+func visible(r rune) rune {
+	if control(r) {
+		return '\uFFFD'
+	}
+	return r
+}
 
 // headReader reads a file whose head was taken already, and remembers the
 // stream's own error.

@@ -5,6 +5,9 @@ import (
 	"fmt"
 	"io"
 	"runtime"
+	"slices"
+	"strings"
+	"sync/atomic"
 
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/sync/errgroup"
@@ -59,21 +62,47 @@ func (s *Scanner) Scan(ctx context.Context, m *image.Image) (*inventory.Inventor
 
 func (s *Scanner) scan(ctx context.Context, m *image.Image, w walker) (*inventory.Inventory, error) {
 	facts := make([]*inventory.Facts, len(m.Layers))
+	first := map[string]int{} // the same layer is read once, however often it comes
+	var total atomic.Int64
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(s.Parallel)
 	for i := range m.Layers {
+		key := s.key(m.Layers[i])
+		if _, again := first[key]; again {
+			continue
+		}
+		first[key] = i
 		group.Go(func() (err error) {
 			facts[i], err = s.facts(ctx, m.Layers[i], i, w)
+			if err == nil && total.Add(facts[i].Weight()) > maxImage {
+				facts[i] = tooMuch(facts[i])
+			}
 			return err
 		})
 	}
 	if err := group.Wait(); err != nil {
 		return nil, err
 	}
+	for i := range facts {
+		if facts[i] == nil {
+			same := *facts[first[s.key(m.Layers[i])]]
+			facts[i] = &same
+		}
+	}
 	v := describe(m)
 	claims(m, facts)
 	v.Merge(facts)
 	return v, nil
+}
+
+// maxImage bounds what is known about all layers of one image together, bytes.
+const maxImage = 256 << 20
+
+// tooMuch returns in place of f that it was too much.
+func tooMuch(f *inventory.Facts) *inventory.Facts {
+	return &inventory.Facts{Digest: f.Digest, DiffID: f.DiffID, Size: f.Size, Unreadable: []inventory.Unreadable{
+		{Reason: fmt.Sprintf("what is known about the image's layers takes more than %d bytes", maxImage)},
+	}}
 }
 
 // facts returns those of one layer, from the cache or by walking it.
@@ -95,12 +124,13 @@ func (s *Scanner) facts(ctx context.Context, d v1.Descriptor, i int, w walker) (
 		return nil, ctx.Err()
 	case fault.Is(err, fault.Untrusted), fault.Is(err, fault.Invalid):
 		f.DiffID = ""
-		f.Unreadable = append(f.Unreadable, inventory.Unreadable{Reason: err.Error(), Wrong: fault.Is(err, fault.Untrusted)})
+		reason := strings.TrimPrefix(err.Error(), fmt.Sprintf("layer %d (%s): ", i, d.Digest)) // which is said anyway
+		f.Unreadable = append(f.Unreadable, inventory.Unreadable{Reason: reason, Wrong: fault.Is(err, fault.Untrusted)})
 		return f, nil
 	default:
 		return nil, fmt.Errorf("scan: %w", err)
 	}
-	if f.Lasting() {
+	if f.Lasting() && f.Weight() <= maxKept {
 		if err := store(s.Cache, key, f); err != nil {
 			s.Warn(err)
 		}
@@ -145,7 +175,7 @@ func claims(m *image.Image, facts []*inventory.Facts) {
 			reason = fmt.Sprintf("the config states %d layers, the manifest has %d", len(stated), len(facts))
 		}
 		if reason != "" {
-			f.Unreadable = append(f.Unreadable, inventory.Unreadable{Reason: reason, Wrong: true})
+			f.Unreadable = append(slices.Clip(f.Unreadable), inventory.Unreadable{Reason: reason, Wrong: true})
 		}
 	}
 }

@@ -62,20 +62,32 @@ func TestScan(t *testing.T) {
 		layers [][]byte
 		want   []string
 	}{
-		{"by name and by content", [][]byte{tarOf(t, file("a.words", "one@1"), file("b", "#!words two@2"), file("c", "nothing"))},
-			[]string{"#!words@ 0 b words", "one@1 0 a.words words", "two@2 0 b words"}},
+		{
+			"by name and by content",
+			[][]byte{tarOf(t, file("a.words", "one@1"), file("b", "#!words two@2"), file("c", "nothing"))},
+			[]string{"#!words@ 0 b words", "one@1 0 a.words words", "two@2 0 b words"},
+		},
 		{"whiteout and hard link", [][]byte{
 			tarOf(t, dir("d"), file("d/a.words", "one@1"), file("d/b.words", "two@2")),
 			tarOf(t, hardlink("keep", "d/b.words")),
 			tarOf(t, file(".wh.d", "")),
 		}, []string{"two@2 1 keep words"}},
-		{"opaque", [][]byte{tarOf(t, file("d/a.words", "one@1")), tarOf(t, file("d/.wh..wh..opq", ""), file("d/b.words", "two@2"))},
-			[]string{"two@2 1 d/b.words words"}},
+		{
+			"opaque",
+			[][]byte{tarOf(t, file("d/a.words", "one@1")), tarOf(t, file("d/.wh..wh..opq", ""), file("d/b.words", "two@2"))},
+			[]string{"two@2 1 d/b.words words"},
+		},
 		{"symlink over directory", [][]byte{tarOf(t, file("d/a.words", "one@1")), tarOf(t, symlink("d", "e"))}, nil},
-		{"panic and failure are parts that cannot be read", [][]byte{tarOf(t, file("a.words", "panic"), file("b.words", "two@2 fail"), file("c.words", "three@3"))},
-			[]string{"three@3 0 c.words words", "two@2 0 b.words words", `unreadable 0 "a.words" wrong=false`, `unreadable 0 "b.words" wrong=false`}},
-		{"control characters in a name", [][]byte{tarOf(t, file("a.words", "on\x1b[2Je@1 two@2"))},
-			[]string{"two@2 0 a.words words", `unreadable 0 "a.words" wrong=false`}},
+		{
+			"panic and failure are parts that cannot be read",
+			[][]byte{tarOf(t, file("a.words", "panic"), file("b.words", "two@2 fail"), file("c.words", "three@3"))},
+			[]string{"three@3 0 c.words words", "two@2 0 b.words words", `unreadable 0 "a.words" wrong=false`, `unreadable 0 "b.words" wrong=false`},
+		},
+		{
+			"control characters in a name",
+			[][]byte{tarOf(t, file("a.words", "on\x1b[2Je@1 two@2"))},
+			[]string{"two@2 0 a.words words", `unreadable 0 "a.words" wrong=false`},
+		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			m, _ := imageOf(test.layers...)

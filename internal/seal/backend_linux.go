@@ -38,7 +38,7 @@ func FindBackend(ctx context.Context, name string) (Backend, error) {
 	if err != nil {
 		return Backend{}, fault.Hint(fault.Errorf(fault.Unavailable, "the OCI runtime %q is not on PATH", name), "apt-get install %s", name)
 	}
-	out, err := exec.CommandContext(ctx, path, "--version").Output() //nolint:gosec // one of the known runtimes
+	out, err := exec.CommandContext(ctx, path, "--version").Output()
 	if err != nil {
 		return Backend{}, fault.Errorf(fault.Unavailable, "ask %q for its version: %w", path, err)
 	}

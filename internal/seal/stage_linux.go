@@ -54,9 +54,6 @@ func Stage(ctx context.Context) error {
 	report := os.NewFile(reportFD, "report")
 	unix.CloseOnExec(reportFD)
 	err := stage(ctx)
-	if err == nil {
-		return nil
-	}
 	b, jsonErr := json.Marshal(failure{fault.KindOf(err), err.Error(), fault.HintOf(err)})
 	if jsonErr == nil {
 		_, jsonErr = report.Write(b)
@@ -64,6 +61,7 @@ func Stage(ctx context.Context) error {
 	return errors.Join(err, jsonErr)
 }
 
+// stage returns only with an error: otherwise the process is the runtime's.
 func stage(ctx context.Context) error {
 	p, err := readPlan()
 	if err != nil {
@@ -99,7 +97,7 @@ func stage(ctx context.Context) error {
 			return fmt.Errorf("hide cgroup v2 from crun: %w", err)
 		}
 	}
-	return fmt.Errorf("start runtime %q: %w", p.Runtime, syscall.Exec(p.Runtime, p.Command, os.Environ())) //nolint:gosec // the Runner found it
+	return fmt.Errorf("start runtime %q: %w", p.Runtime, syscall.Exec(p.Runtime, p.Command, os.Environ()))
 }
 
 const maxPlan = 8 << 20 // bytes

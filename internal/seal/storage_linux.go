@@ -22,14 +22,14 @@ func newImage(ctx context.Context, path string, size int64) error {
 	if err != nil {
 		return err
 	}
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600) //nolint:gosec // in the container's folder
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err
 	}
 	if err := errors.Join(f.Truncate(size), f.Close()); err != nil {
 		return fmt.Errorf("make storage of %d bytes: %w", size, err)
 	}
-	cmd := exec.CommandContext(ctx, mke2fs, "-q", "-F", "-t", "ext4", "-b", "4096", "-m", "0", "-O", "^has_journal", //nolint:gosec // our own arguments
+	cmd := exec.CommandContext(ctx, mke2fs, "-q", "-F", "-t", "ext4", "-b", "4096", "-m", "0", "-O", "^has_journal",
 		"-E", "lazy_itable_init=1,nodiscard,root_owner=0:0", path)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fault.Errorf(fault.Unavailable, "make storage of %d bytes: mke2fs: %w: %q", size, err, strings.TrimSpace(string(out)))
@@ -52,7 +52,7 @@ const loopAttempts = 32
 // mountImage mounts the file system in the file image at dir. The kernel lets go
 // of the loop device when the mount does.
 func mountImage(image, dir string) (err error) {
-	f, err := os.OpenFile(image, os.O_RDWR, 0) //nolint:gosec // the Runner made it
+	f, err := os.OpenFile(image, os.O_RDWR, 0)
 	if err != nil {
 		return err
 	}

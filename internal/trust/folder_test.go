@@ -30,7 +30,7 @@ func (s *Folder) Load(_ context.Context, gun ref.GUN) (Collection, error) {
 	} else if err != nil {
 		return nil, fault.As(fault.Unavailable, err)
 	}
-	defer top.Close() //nolint:errcheck // only read from
+	defer top.Close()
 	c := &folderCollection{top: s.path, dir: string(gun) + "/" + collectionDir}
 	if _, err := top.Stat(c.dir + "/" + fileName(RoleTimestamp, 0)); errors.Is(err, os.ErrNotExist) {
 		return nil, fault.Errorf(fault.NotFound, "no trust data for %q", gun)
@@ -48,7 +48,7 @@ func (c *folderCollection) Read(_ context.Context, name string, limit int64) ([]
 	if err != nil {
 		return nil, fault.As(fault.Unavailable, err)
 	}
-	defer top.Close() //nolint:errcheck // only read from
+	defer top.Close()
 	return readFile(top, c.dir+"/"+name, limit)
 }
 
@@ -58,7 +58,7 @@ func (s *Folder) Begin(ctx context.Context, gun ref.GUN) (Change, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer top.Close() //nolint:errcheck // what lies below is synced by itself
+	defer top.Close()
 	dir, err := subDir(top, string(gun)+"/"+collectionDir)
 	if err != nil {
 		return nil, err

@@ -92,7 +92,7 @@ func (s *Records) Save(r *Record) error {
 	if err != nil {
 		return err
 	}
-	defer dir.Close() //nolint:errcheck // what lies below is synced by itself
+	defer dir.Close()
 	if err := dir.MkdirAll(string(r.GUN), 0o700); err != nil {
 		return fault.As(fault.Unavailable, err)
 	}
@@ -129,7 +129,7 @@ func (s *PinFile) Set(ctx context.Context, gun ref.GUN, p Pins, keep bool) (err 
 	if err != nil {
 		return err
 	}
-	defer dir.Close() //nolint:errcheck // what lies in it is synced by itself
+	defer dir.Close()
 	lock, err := lockFile(ctx, dir, ".lock")
 	if err != nil {
 		return err
@@ -155,7 +155,7 @@ func readDocument(path, name string, v any) error {
 	} else if err != nil {
 		return fault.As(fault.Unavailable, err)
 	}
-	defer dir.Close() //nolint:errcheck // only read from
+	defer dir.Close()
 	b, err := readFile(dir, name, maxRecord)
 	if fault.Is(err, fault.NotFound) {
 		return nil

@@ -44,7 +44,7 @@ func openState(ctx context.Context, path string, gun ref.GUN) (*state, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer top.Close() //nolint:errcheck // what lies below is synced by itself
+	defer top.Close()
 	dir, err := subDir(top, string(gun)+"/"+collectionDir)
 	if err != nil {
 		return nil, err

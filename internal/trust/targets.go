@@ -138,7 +138,7 @@ func decodeDelegation(o *object) delegation {
 func (d *delegations) encode() map[string]any {
 	roles := make([]any, 0, len(d.Roles))
 	for _, r := range d.Roles {
-		fields := r.keyRole.encode()
+		fields := r.encode()
 		fields["name"], fields["terminating"] = r.Name, r.Terminating
 		if r.Prefixes != nil {
 			fields["path_hash_prefixes"] = r.Prefixes

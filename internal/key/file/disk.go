@@ -62,7 +62,7 @@ func readFile(path string, private bool) ([]byte, error) {
 	case err != nil:
 		return nil, fault.As(fault.Unavailable, fmt.Errorf("read key: %w", err))
 	}
-	defer f.Close() //nolint:errcheck // it was only read
+	defer f.Close()
 	info, err := f.Stat()
 	if err != nil {
 		return nil, fault.As(fault.Unavailable, fmt.Errorf("read key: %w", err))
@@ -173,7 +173,7 @@ func writeNew(path string, text []byte, mode fs.FileMode) (err error) {
 	if err != nil {
 		return err
 	}
-	defer os.Remove(f.Name()) //nolint:errcheck // a name that is left over holds nothing that path does not
+	defer os.Remove(f.Name())
 	if err := fill(f, text, mode); err != nil {
 		return err
 	}

@@ -215,7 +215,7 @@ func TestURIs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer s.Close() //nolint:errcheck // nothing to lose
+	defer s.Close()
 	if info, err := os.Stat("keys"); err != nil || info.Mode().Perm() != 0o700 {
 		t.Errorf("the new folder: %v, %v", info.Mode(), err)
 	}
@@ -392,14 +392,14 @@ func Example() {
 		fmt.Println(err)
 		return
 	}
-	defer os.RemoveAll(dir) //nolint:errcheck // a temporary folder
+	defer os.RemoveAll(dir)
 	p := file.New(file.Config{Passphrase: "correct horse"})
 	s, err := p.Generate(context.Background(), "file:"+filepath.Join(dir, "targets.pem"), key.Ed25519)
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
-	defer s.Close() //nolint:errcheck // a file's key has nothing to lose
+	defer s.Close()
 	sig, err := s.Sign(context.Background(), []byte("targets.json"))
 	fmt.Println(len(sig), err)
 	fmt.Println(key.Verify(s.Public(), []byte("targets.json"), sig))

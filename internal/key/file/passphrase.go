@@ -8,7 +8,7 @@ import (
 	"plimsoll/internal/fault"
 )
 
-const hintPassphrase = "set PLIMSOLL_KEY_PASSPHRASE, or run this on a terminal"
+const hintPassphrase = "set PLIMSOLL_KEY_PASSPHRASE, or run this on a terminal" // #nosec G101 -- a hint, not a secret
 
 // passphrase returns the configured passphrase or asks for it. The caller clears
 // it.

@@ -17,7 +17,7 @@ import (
 func TestWrongPINIsTriedOnce(t *testing.T) {
 	who := &typist{answers: []string{"0000", goodPIN}}
 	p := newProvider(t, "release")
-	generate(t, p, "pkcs11:object=root", key.ECDSAP256).Close() //nolint:errcheck,gosec // closed again, and checked, at the end
+	generate(t, p, "pkcs11:object=root", key.ECDSAP256).Close() // closed again, and checked, at the end
 	p.config.PIN, p.config.Prompter = "", who
 	_, err := p.Open(t.Context(), "pkcs11:object=root")
 	if !fault.Is(err, fault.Unavailable) || !strings.Contains(err.Error(), "wrong PIN") || !strings.Contains(err.Error(), "does not tell the exact number") {
@@ -50,7 +50,7 @@ func TestPINsThatCannotBeRight(t *testing.T) {
 
 func TestPINSource(t *testing.T) {
 	p := newProvider(t, "release")
-	generate(t, p, "pkcs11:object=root", key.ECDSAP256).Close() //nolint:errcheck,gosec // closed again, and checked, at the end
+	generate(t, p, "pkcs11:object=root", key.ECDSAP256).Close() // closed again, and checked, at the end
 	p.config.PIN = "0000"                                       // pin-source comes first
 	path := filepath.Join(t.TempDir(), "pin")
 	tests := []struct {

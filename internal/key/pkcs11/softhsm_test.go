@@ -115,7 +115,7 @@ func rawKey(t *testing.T, p *Provider, label, id string, private ...*pkcs11.Attr
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer s.close() //nolint:errcheck // a test's session
+	defer s.close()
 	if err := s.login(t.Context(), u); err != nil {
 		t.Fatal(err)
 	}

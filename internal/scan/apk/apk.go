@@ -6,7 +6,6 @@ import (
 	"bufio"
 	"context"
 	"io"
-	"strings"
 
 	"plimsoll/internal/fault"
 	"plimsoll/internal/image"
@@ -28,7 +27,7 @@ const (
 func (Extractor) Name() string { return "apk" }
 
 // Version implements [scan.Extractor].
-func (Extractor) Version() int { return 1 }
+func (Extractor) Version() int { return 2 }
 
 // Wants implements [scan.Extractor].
 func (Extractor) Wants(e image.Entry, _ []byte) bool {
@@ -43,75 +42,91 @@ func (Extractor) Extract(_ context.Context, f scan.File) (inventory.Found, error
 	return parse(f)
 }
 
-// record is one package, and the directory that its files are listed under.
-type record struct {
+// database is what was read so far: the packages, and the one that is being
+// read, with the directory that its files are listed under.
+type database struct {
+	packages []inventory.Component
+	owned    scan.Owned
 	inventory.Component
-	dir    string
-	origin string
-	owned  []string
+	dir string
 }
 
-func parse(r io.Reader) (found inventory.Found, err error) {
-	var p record
+func parse(r io.Reader) (inventory.Found, error) {
+	var db database
+	err := db.read(r)
+	return inventory.Found{Components: db.packages, Owned: db.owned.List}, err
+}
+
+func (db *database) read(r io.Reader) error {
 	lines := bufio.NewScanner(r)
 	lines.Buffer(make([]byte, 0, 64<<10), lineSize)
 	for lines.Scan() {
 		line := lines.Text()
-		if line == "" {
-			if err := p.flush(&found); err != nil {
-				return found, err
-			}
-			p = record{}
-			continue
+		var err error
+		switch {
+		case line == "":
+			err = db.flush()
+		case len(line) < 2 || line[1] != ':':
+			err = fault.Errorf(fault.Invalid, "line %.80q is not FIELD:VALUE", line)
+		default:
+			err = db.field(line[0], line[2:])
 		}
-		if len(line) < 2 || line[1] != ':' {
-			return found, fault.Errorf(fault.Invalid, "line %.80q is not FIELD:VALUE", line)
+		if err != nil {
+			return err
 		}
-		p.field(line[0], line[2:])
 	}
 	if err := lines.Err(); err != nil {
-		return found, err
+		return err
 	}
-	return found, p.flush(&found)
+	return db.flush()
 }
 
-func (p *record) field(name byte, value string) {
+// field takes what one line says. A package has one name, version, architecture
+// and origin: of two, readers would take different ones.
+func (db *database) field(name byte, value string) error {
+	var to *string
 	switch name {
 	case 'P':
-		p.Name = value
+		to = &db.Name
 	case 'V':
-		p.Version = value
+		to = &db.Version
 	case 'A':
-		p.Arch = value
+		to = &db.Arch
 	case 'o':
-		p.origin = value
+		to = &db.SourceName
 	case 'L':
-		p.Licences = []string{value}
+		db.Licences = []string{value}
 	case 'F':
-		p.dir = value
+		db.dir = value
 	case 'R':
-		if file := p.dir + "/" + value; scan.Ownable(file) {
-			p.owned = append(p.owned, strings.TrimPrefix(file, "/"))
-		}
+		return db.owned.Add(db.dir, value, db.Name, inventory.Apk)
 	}
+	if to == nil {
+		return nil
+	}
+	if *to != "" {
+		return fault.Errorf(fault.Invalid, "the field %q of package %q is there twice", name, db.Name)
+	}
+	*to = value
+	return nil
 }
 
-// flush adds the package to what was found.
-func (p *record) flush(found *inventory.Found) error {
-	if p.Name == "" {
-		if p.Version != "" || p.dir != "" {
+// flush adds the package that was read to the others.
+func (db *database) flush() error {
+	c := db.Component
+	if c.Name == "" {
+		if c.Version != "" || db.dir != "" {
 			return fault.Errorf(fault.Invalid, "a record names no package")
 		}
 		return nil
 	}
-	p.Kind, p.Type = inventory.OS, inventory.Apk
-	p.SourceName, p.SourceVersion = p.origin, p.Version
-	if p.SourceName == "" {
-		p.SourceName = p.Name
+	c.Kind, c.Type, c.SourceVersion = inventory.OS, inventory.Apk, c.Version
+	if c.SourceName == "" {
+		c.SourceName = c.Name
 	}
-	found.Components = append(found.Components, p.Component)
-	for _, file := range p.owned {
-		found.Owned = append(found.Owned, inventory.Owned{Path: file, Package: p.Name, Type: inventory.Apk})
+	if db.packages = append(db.packages, c); len(db.packages) > scan.MaxComponents {
+		return fault.Errorf(fault.Invalid, "more than %d packages", scan.MaxComponents)
 	}
+	db.Component, db.dir = inventory.Component{}, ""
 	return nil
 }

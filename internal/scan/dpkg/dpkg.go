@@ -34,7 +34,7 @@ const (
 func (Extractor) Name() string { return "dpkg" }
 
 // Version implements [scan.Extractor].
-func (Extractor) Version() int { return 1 }
+func (Extractor) Version() int { return 2 }
 
 // Wants implements [scan.Extractor].
 func (Extractor) Wants(e image.Entry, _ []byte) bool {
@@ -78,6 +78,9 @@ func parse(r io.Reader, statusFile bool) ([]inventory.Component, error) {
 			c, err := s.component(statusFile)
 			if err == nil && c.Name != "" {
 				out = append(out, c)
+			}
+			if len(out) > scan.MaxComponents {
+				return fault.Errorf(fault.Invalid, "more than %d packages", scan.MaxComponents)
 			}
 			s = stanza{}
 			return err
@@ -150,17 +153,16 @@ func (s *stanza) component(statusFile bool) (inventory.Component, error) {
 	return c, nil
 }
 
-// present reports whether the files of a package with this status are there:
-// dpkg(1), "Package states". A package that was unpacked and not yet configured
-// is as vulnerable as any; of one that is half installed nothing can be said but
-// that dpkg will not use it.
+// present reports whether files of a package with this status may be there:
+// dpkg(1), "Package states". A package that was unpacked and not yet configured,
+// or half installed, is as vulnerable as any.
 func present(status string) bool {
 	words := strings.Fields(status)
 	if len(words) != 3 {
 		return true // not what dpkg writes: believe that it is there
 	}
 	switch words[2] {
-	case "not-installed", "config-files", "half-installed":
+	case "not-installed", "config-files":
 		return false
 	}
 	return true
@@ -169,18 +171,15 @@ func present(status string) bool {
 // owned returns the listed files that another extractor recognises components
 // by. Each line has a prefix of skip bytes before the path.
 func owned(r io.Reader, pkg string, skip int) ([]inventory.Owned, error) {
-	var out []inventory.Owned
+	var out scan.Owned
 	err := lines(r, func(line []byte, whole bool) error {
-		if !whole || len(line) < skip {
+		if !whole || len(line) < skip || bytes.Contains(line, []byte(foreign)) {
 			return nil
 		}
-		p := strings.TrimPrefix(string(line[skip:]), "/")
-		if scan.Ownable(p) && !strings.HasPrefix(p, foreign) {
-			out = append(out, inventory.Owned{Path: p, Package: pkg, Type: inventory.Deb})
-		}
-		return nil
+		i := max(bytes.LastIndexByte(line, '/'), skip)
+		return out.Add(string(line[skip:i]), string(bytes.TrimPrefix(line[i:], []byte("/"))), pkg, inventory.Deb)
 	})
-	return out, err
+	return out.List, err
 }
 
 // lines calls fn with each line without its end. Of a line that is too long, fn

@@ -49,7 +49,7 @@ func TestExtract(t *testing.T) {
 		want                []string
 	}{
 		{"status", "var/lib/dpkg/status", status, []string{
-			"zlib1g 1:1.2.13.dfsg-1+b1 < zlib 1:1.2.13.dfsg-1 (amd64)", "unpacked 2.0 < other 2.0 (all)",
+			"zlib1g 1:1.2.13.dfsg-1+b1 < zlib 1:1.2.13.dfsg-1 (amd64)", "broken 1.0 < broken 1.0 (all)", "unpacked 2.0 < other 2.0 (all)",
 		}},
 		{"no newline at the end", "var/lib/dpkg/status", "Package: a\nStatus: install ok installed\nVersion: 1", []string{"a 1 < a 1"}},
 		{"distroless", "var/lib/dpkg/status.d/base", "Package: base-files\nVersion: 12.4\nArchitecture: amd64\n", []string{"base-files 12.4 < base-files 12.4 (amd64)"}},

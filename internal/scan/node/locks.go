@@ -22,7 +22,7 @@ type Locks struct{}
 var _ scan.Extractor = Locks{}
 
 const (
-	maxLock = 64 << 20 // bytes of a lock file
+	maxLock = 32 << 20 // bytes of a lock file
 	maxLine = 1 << 20
 )
 
@@ -30,7 +30,7 @@ const (
 func (Locks) Name() string { return "npm-lock" }
 
 // Version implements [scan.Extractor].
-func (Locks) Version() int { return 1 }
+func (Locks) Version() int { return 2 }
 
 // Wants implements [scan.Extractor].
 func (Locks) Wants(e image.Entry, _ []byte) bool {
@@ -46,76 +46,108 @@ func (Locks) Extract(_ context.Context, f scan.File) (inventory.Found, error) {
 	if f.Size > maxLock {
 		return inventory.Found{}, fault.Errorf(fault.Invalid, "larger than %d bytes", maxLock)
 	}
-	var list []inventory.Component
+	var found list
 	var err error
 	switch path.Base(f.Path) {
 	case "yarn.lock":
-		list, err = yarn(f)
+		err = found.yarn(f)
 	case "pnpm-lock.yaml":
-		list, err = pnpm(f)
+		err = found.pnpm(f)
 	default:
-		list, err = npm(f)
+		err = found.npm(f)
 	}
 	order := func(a, b inventory.Component) int {
 		return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name), cmp.Compare(a.Version, b.Version))
 	}
-	slices.SortFunc(list, order)
-	list = slices.CompactFunc(list, func(a, b inventory.Component) bool { return order(a, b) == 0 })
-	return inventory.Found{Components: list, Unless: path.Join(path.Dir(f.Path), folder)}, err
+	slices.SortFunc(found, order)
+	found = slices.CompactFunc(found, func(a, b inventory.Component) bool { return order(a, b) == 0 })
+	return inventory.Found{Components: found, Unless: path.Join(path.Dir(f.Path), folder)}, err
 }
 
-// locked is a package in package-lock.json: of version 1 (Dependencies nested)
-// or of versions 2 and 3 (a flat map by path).
+// list is the packages of a lock file.
+type list []inventory.Component
+
+// add adds packages; it is Invalid if there are more than a file may have.
+func (l *list) add(more ...inventory.Component) error {
+	if *l = append(*l, more...); len(*l) > scan.MaxComponents {
+		return fault.Errorf(fault.Invalid, "more than %d packages", scan.MaxComponents)
+	}
+	return nil
+}
+
+// npm reads package-lock.json: of version 1 (dependencies nested in each other)
+// or of versions 2 and 3 (a flat map by path, and for version 2 also the nested
+// form, which says the same).
+func (l *list) npm(f scan.File) error {
+	return read(f, maxLock, func(d document, key string) error {
+		switch key {
+		case "packages":
+			return d.object(func(where string) error { return l.flat(d, where) })
+		case "dependencies":
+			return l.nested(d, 0)
+		}
+		return d.skip()
+	})
+}
+
+// locked is what an entry of a lock file says of its package.
 type locked struct {
-	Name         string            `json:"name"`
-	Version      string            `json:"version"`
-	Dev          bool              `json:"dev"`
-	Link         bool              `json:"link"`
-	Dependencies map[string]locked `json:"dependencies"`
+	name, version string
+	dev, link     bool
 }
 
-func npm(f scan.File) ([]inventory.Component, error) {
-	var lock struct {
-		Packages     map[string]flat   `json:"packages"`
-		Dependencies map[string]locked `json:"dependencies"`
+// field reads a field that both forms have, or skips it.
+func (p *locked) field(d document, key string) (err error) {
+	switch key {
+	case "name":
+		p.name, err = d.text()
+	case "version":
+		p.version, err = d.text()
+	case "dev":
+		p.dev, err = d.flag()
+	case "link":
+		p.link, err = d.flag()
+	default:
+		err = d.skip()
 	}
-	if err := decode(f, maxLock, &lock); err != nil {
-		return nil, err
-	}
-	var out []inventory.Component
-	if len(lock.Packages) == 0 {
-		return nested(out, lock.Dependencies), nil
-	}
-	for where, p := range lock.Packages {
-		i := strings.LastIndex("/"+where, "/"+folder+"/")
-		if i < 0 || p.Dev || p.Link {
-			continue // the project itself, one of its workspaces, or a link to one
-		}
-		out = append(out, released(cmp.Or(p.Name, where[i+len(folder)+1:]), p.Version)...)
-	}
-	return out, nil
+	return err
 }
 
-// flat is an entry of the map "packages", whose own "dependencies" are ranges.
-type flat struct {
-	Name    string `json:"name"`
-	Version string `json:"version"`
-	Dev     bool   `json:"dev"`
-	Link    bool   `json:"link"`
+// flat reads one entry of the map "packages".
+func (l *list) flat(d document, where string) error {
+	var p locked
+	if err := d.object(func(key string) error { return p.field(d, key) }); err != nil {
+		return err
+	}
+	i := strings.LastIndex("/"+where, "/"+folder+"/")
+	if i < 0 || p.dev || p.link {
+		return nil // the project itself, one of its workspaces, or a link to one
+	}
+	return l.add(released(cmp.Or(p.name, where[i+len(folder)+1:]), p.version)...)
 }
 
-func nested(out []inventory.Component, deps map[string]locked) []inventory.Component {
-	for name, p := range deps {
-		if p.Dev {
-			continue
-		}
-		if alias, ok := strings.CutPrefix(p.Version, "npm:"); ok {
-			name, p.Version = at(alias)
-		}
-		out = append(out, released(name, p.Version)...)
-		out = nested(out, p.Dependencies)
+// nested reads a map "dependencies" of version 1. What lies in a package that
+// is for development only is so, too, and says so itself.
+func (l *list) nested(d document, depth int) error {
+	if depth > maxNested/2 {
+		return fault.Errorf(fault.Invalid, "nested too deep")
 	}
-	return out
+	return d.object(func(name string) error {
+		var p locked
+		err := d.object(func(key string) error {
+			if key == "dependencies" {
+				return l.nested(d, depth+1)
+			}
+			return p.field(d, key)
+		})
+		if err != nil || p.dev {
+			return err
+		}
+		if alias, ok := strings.CutPrefix(p.version, "npm:"); ok {
+			name, p.version = at(alias)
+		}
+		return l.add(released(name, p.version)...)
+	})
 }
 
 // released returns the package if its version is one that a registry released,
@@ -137,11 +169,13 @@ func at(s string) (name, version string) {
 }
 
 // eachLine calls fn with the lines of a lock file.
-func eachLine(r io.Reader, fn func(line string)) error {
+func eachLine(r io.Reader, fn func(line string) error) error {
 	lines := bufio.NewScanner(r)
 	lines.Buffer(make([]byte, 0, 64<<10), maxLine)
 	for lines.Scan() {
-		fn(strings.TrimSuffix(lines.Text(), "\r"))
+		if err := fn(strings.TrimSuffix(lines.Text(), "\r")); err != nil {
+			return err
+		}
 	}
 	return lines.Err()
 }

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -27,14 +28,14 @@ func TestWants(t *testing.T) {
 		"app/node_modules/a/yarn.lock":                               "",
 		"node_modules/a/package-lock.json":                           "",
 	} {
-		got := ""
+		var got strings.Builder
 		for _, x := range []scan.Extractor{Packages{}, Locks{}} {
 			if scantest.Wants(x, path, nil) {
-				got += x.Name()
+				got.WriteString(x.Name())
 			}
 		}
-		if got != want {
-			t.Errorf("%q is wanted by %q, want %q", path, got, want)
+		if got.String() != want {
+			t.Errorf("%q is wanted by %q, want %q", path, got.String(), want)
 		}
 	}
 }
@@ -48,22 +49,32 @@ func TestExtract(t *testing.T) {
 		{"package", pkg, `{"name": "a", "version": "v1.2.3", "license": "MIT"}`, []string{"a 1.2.3"}},
 		{"scoped", pkg, "\uFEFF" + `{"name": "@s/a", "version": "1.2.3", "license": {"type": "MIT"}}`, []string{"@s/a 1.2.3"}},
 		{"no package", pkg, `{"type": "module"}`, nil},
-		{"npm 1", "app/package-lock.json", `{"lockfileVersion": 1, "dependencies": {
+		{
+			"npm 1", "app/package-lock.json", `{"lockfileVersion": 1, "dependencies": {
 			"a": {"version": "1.0.0", "requires": {"b": "^1"}, "dependencies": {"b": {"version": "1.1.0"}}},
 			"b": {"version": "2.0.0"}, "d": {"version": "1.0.0", "dev": true},
 			"git": {"version": "git+ssh://git@example.com/x.git#abc"}, "alias": {"version": "npm:@s/real@3.0.0"}}}`,
-			[]string{"a 1.0.0", "b 1.1.0", "b 2.0.0", "@s/real 3.0.0"}},
-		{"npm 3", "app/package-lock.json", `{"lockfileVersion": 3, "packages": {"": {"name": "app", "version": "1.0.0", "dependencies": {"a": "^1"}},
+			[]string{"a 1.0.0", "b 1.1.0", "b 2.0.0", "@s/real 3.0.0"},
+		},
+		{
+			"npm 3", "app/package-lock.json", `{"lockfileVersion": 3, "packages": {"": {"name": "app", "version": "1.0.0", "dependencies": {"a": "^1"}},
 			"node_modules/a": {"version": "1.0.0", "dependencies": {"b": "^1"}}, "node_modules/a/node_modules/@s/b": {"version": "1.1.0"},
 			"node_modules/d": {"version": "1.0.0", "dev": true}, "node_modules/alias": {"name": "real", "version": "3.0.0"},
 			"packages/w": {"version": "0.0.1"}, "node_modules/w": {"resolved": "packages/w", "link": true}}}`,
-			[]string{"a 1.0.0", "real 3.0.0", "@s/b 1.1.0"}},
-		{"yarn 1", "yarn.lock", "# yarn lockfile v1\n\n\n\"@s/a@^1.0.0\", \"@s/a@^1.2.0\":\n  version \"1.2.3\"\n  resolved \"https://example.com\"\n\nb@^2:\n  version \"2.0.0\"\n  dependencies:\n    version \"9\"\n\n\"short@npm:real@^3\":\n  version \"3.0.0\"\n",
-			[]string{"b 2.0.0", "real 3.0.0", "@s/a 1.2.3"}},
-		{"yarn 4", "yarn.lock", "__metadata:\n  version: 8\n\n\"@s/a@npm:^1.0.0\":\n  version: 1.2.3\n  resolution: \"@s/a@npm:1.2.3\"\n\n\"app@workspace:.\":\n  version: 0.0.0-use.local\n  resolution: \"app@workspace:.\"\n",
-			[]string{"@s/a 1.2.3"}},
-		{"pnpm 5", "pnpm-lock.yaml", "lockfileVersion: 5.4\n\npackages:\n\n  /@s/a/1.2.3:\n    resolution: {integrity: x}\n    dev: false\n\n  /b/2.0.0_react@17.0.0:\n    dev: false\n\n  /d/1.0.0:\n    dev: true\n",
-			[]string{"b 2.0.0", "@s/a 1.2.3"}},
+			[]string{"a 1.0.0", "real 3.0.0", "@s/b 1.1.0"},
+		},
+		{
+			"yarn 1", "yarn.lock", "# yarn lockfile v1\n\n\n\"@s/a@^1.0.0\", \"@s/a@^1.2.0\":\n  version \"1.2.3\"\n  resolved \"https://example.com\"\n\nb@^2:\n  version \"2.0.0\"\n  dependencies:\n    version \"9\"\n\n\"short@npm:real@^3\":\n  version \"3.0.0\"\n",
+			[]string{"b 2.0.0", "real 3.0.0", "@s/a 1.2.3"},
+		},
+		{
+			"yarn 4", "yarn.lock", "__metadata:\n  version: 8\n\n\"@s/a@npm:^1.0.0\":\n  version: 1.2.3\n  resolution: \"@s/a@npm:1.2.3\"\n\n\"app@workspace:.\":\n  version: 0.0.0-use.local\n  resolution: \"app@workspace:.\"\n",
+			[]string{"@s/a 1.2.3"},
+		},
+		{
+			"pnpm 5", "pnpm-lock.yaml", "lockfileVersion: 5.4\n\npackages:\n\n  /@s/a/1.2.3:\n    resolution: {integrity: x}\n    dev: false\n\n  /b/2.0.0_react@17.0.0:\n    dev: false\n\n  /d/1.0.0:\n    dev: true\n",
+			[]string{"b 2.0.0", "@s/a 1.2.3"},
+		},
 		{"pnpm 6", "pnpm-lock.yaml", "packages:\n\n  /@s/a@1.2.3(react@17.0.0):\n    dev: false\n  /d@1.0.0:\n    dev: true\n", []string{"@s/a 1.2.3"}},
 		{"pnpm 9", "pnpm-lock.yaml", "packages:\n\n  '@s/a@1.2.3':\n    resolution: {integrity: x}\n\n  b@2.0.0:\n    resolution: {}\n\nsnapshots:\n\n  c@3.0.0: {}\n", []string{"b 2.0.0", "@s/a 1.2.3"}},
 	} {

@@ -10,10 +10,8 @@ package node
 import (
 	"context"
 	"encoding/json"
-	"io"
 	"strings"
 
-	"plimsoll/internal/fault"
 	"plimsoll/internal/image"
 	"plimsoll/internal/inventory"
 	"plimsoll/internal/scan"
@@ -33,7 +31,7 @@ const (
 func (Packages) Name() string { return "npm" }
 
 // Version implements [scan.Extractor].
-func (Packages) Version() int { return 1 }
+func (Packages) Version() int { return 2 }
 
 // Wants implements [scan.Extractor]: node_modules/NAME/package.json and
 // node_modules/@SCOPE/NAME/package.json at any depth. Other files of that name
@@ -57,59 +55,71 @@ func up(p string) (dir, last string) {
 	return p[:max(i, 0)], p[i+1:]
 }
 
-// Extract implements [scan.Extractor].
+// Extract implements [scan.Extractor]. A package that does not say its name has
+// that of its folder, by which programs find it.
 func (Packages) Extract(_ context.Context, f scan.File) (inventory.Found, error) {
-	var p struct {
-		Name    string          `json:"name"`
-		Version string          `json:"version"`
-		License json.RawMessage `json:"license"`
-	}
-	if err := decode(f, maxPackage, &p); err != nil {
+	var name, version, licence string
+	err := read(f, maxPackage, func(d document, key string) (err error) {
+		switch key {
+		case "name":
+			name, err = d.text()
+		case "version":
+			version, err = d.text()
+		case "license":
+			licence, err = d.licence()
+		default:
+			err = d.skip()
+		}
+		return err
+	})
+	if err != nil {
 		return inventory.Found{}, err
 	}
-	if p.Name == "" {
-		return inventory.Found{}, nil // not a package: npm would not install it
+	if name == "" && version == "" {
+		return inventory.Found{}, nil // not a package: it only says how files are loaded
 	}
-	c := component(p.Name, p.Version)
-	c.Licences = licences(p.License)
+	if name == "" {
+		above, last := up(strings.TrimSuffix(f.Path, "/package.json"))
+		if _, scope := up(above); strings.HasPrefix(scope, "@") {
+			last = scope + "/" + last
+		}
+		name = last
+	}
+	c := component(name, version)
+	if licence != "" {
+		c.Licences = []string{licence}
+	}
 	return inventory.Found{Components: []inventory.Component{c}}, nil
 }
 
-// decode reads a JSON document of at most limit bytes.
-func decode(f scan.File, limit int64, v any) error {
-	if f.Size > limit {
-		return fault.Errorf(fault.Invalid, "larger than %d bytes", limit)
-	}
-	b, err := io.ReadAll(io.LimitReader(f, limit))
-	if err != nil {
-		return err
-	}
-	if err := json.Unmarshal([]byte(strings.TrimPrefix(string(b), "\uFEFF")), v); err != nil {
-		return fault.Errorf(fault.Invalid, "not valid JSON: %w", err)
-	}
-	return nil
-}
-
+// component returns the package of that name. npm takes " =v1.2.3" for 1.2.3.
 func component(name, version string) inventory.Component {
-	c := inventory.Component{Kind: inventory.Library, Type: inventory.NPM, Name: name, Version: strings.TrimPrefix(version, "v")}
+	version = strings.TrimLeft(strings.TrimSpace(version), "=v")
+	c := inventory.Component{Kind: inventory.Library, Type: inventory.NPM, Name: name, Version: version}
 	if scope, rest, ok := strings.Cut(name, "/"); ok && strings.HasPrefix(scope, "@") && rest != "" {
 		c.Namespace, c.Name = scope, rest
 	}
 	return c
 }
 
-// licences reads the field in the form of today, a string, and of old, an
-// object with a type.
-func licences(raw json.RawMessage) []string {
-	var s string
-	if json.Unmarshal(raw, &s) == nil && s != "" {
-		return []string{s}
+// licence reads the field in the form of today, a string, and of old, an object
+// with a type.
+func (d document) licence() (s string, err error) {
+	v, err := d.Token()
+	switch v := v.(type) {
+	case string:
+		return v, err
+	case json.Delim:
+		if v != '{' {
+			return "", d.rest()
+		}
+		err = d.fields(func(key string) (err error) {
+			if key == "type" {
+				s, err = d.text()
+				return err
+			}
+			return d.skip()
+		})
 	}
-	var old struct {
-		Type string `json:"type"`
-	}
-	if json.Unmarshal(raw, &old) == nil && old.Type != "" {
-		return []string{old.Type}
-	}
-	return nil
+	return s, err
 }

@@ -15,23 +15,31 @@ import (
 //	'@scope/name@1.2.3':         version 9
 //
 // Up to version 6 an entry that is for development only says so.
-func pnpm(r io.Reader) ([]inventory.Component, error) {
-	var out, held []inventory.Component
+func (l *list) pnpm(r io.Reader) error {
+	var held []inventory.Component // until it is known that they are not for development only
 	inside := false
-	err := eachLine(r, func(line string) {
+	err := eachLine(r, func(line string) error {
 		indent := len(line) - len(strings.TrimLeft(line, " "))
 		switch rest := line[indent:]; {
 		case rest == "" || rest[0] == '#':
 		case indent == 0:
-			out, held = append(out, held...), nil
 			inside = rest == "packages:"
+			before := held
+			held = nil
+			return l.add(before...)
 		case inside && indent == 2 && strings.Contains(rest, ":"):
-			out, held = append(out, held...), entry(rest)
+			before := held
+			held = entry(rest)
+			return l.add(before...)
 		case inside && indent == 4 && rest == "dev: true":
 			held = nil
 		}
+		return nil
 	})
-	return append(out, held...), err
+	if err != nil {
+		return err
+	}
+	return l.add(held...)
 }
 
 func entry(line string) []inventory.Component {

@@ -3,8 +3,6 @@ package node
 import (
 	"io"
 	"strings"
-
-	"plimsoll/internal/inventory"
 )
 
 // yarn reads yarn.lock, of Yarn 1 and of the YAML that later ones write. Both
@@ -17,24 +15,23 @@ import (
 //	"@scope/name@npm:^1.0.0":
 //	  version: 1.2.3
 //	  resolution: "@scope/name@npm:1.2.3"
-func yarn(r io.Reader) ([]inventory.Component, error) {
-	var out []inventory.Component
+func (l *list) yarn(r io.Reader) error {
 	var name string
-	err := eachLine(r, func(line string) {
+	return eachLine(r, func(line string) error {
 		switch {
 		case line == "" || line[0] == '#':
 		case line[0] != ' ':
 			name = wanted(line)
 		case strings.HasPrefix(line, `  version "`):
-			out = append(out, released(name, strings.Trim(line[len("  version "):], `"`))...)
+			return l.add(released(name, strings.Trim(line[len("  version "):], `"`))...)
 		case strings.HasPrefix(line, "  resolution: "):
 			real, version := at(strings.Trim(line[len("  resolution: "):], `"`))
 			if version, ok := strings.CutPrefix(version, "npm:"); ok {
-				out = append(out, released(real, version)...)
+				return l.add(released(real, version)...)
 			}
 		}
+		return nil
 	})
-	return out, err
 }
 
 // wanted returns the name of the package in the first of a block's patterns,

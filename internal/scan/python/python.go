@@ -35,7 +35,7 @@ var separators = regexp.MustCompile(`[-_.]+`)
 func (Extractor) Name() string { return "python" }
 
 // Version implements [scan.Extractor].
-func (Extractor) Version() int { return 1 }
+func (Extractor) Version() int { return 2 }
 
 // Wants implements [scan.Extractor].
 func (Extractor) Wants(e image.Entry, _ []byte) bool {
@@ -51,7 +51,11 @@ func (Extractor) Wants(e image.Entry, _ []byte) bool {
 func (Extractor) Extract(_ context.Context, f scan.File) (inventory.Found, error) {
 	c, err := parse(io.LimitReader(f, maxHeader))
 	if err != nil {
-		return inventory.Found{}, err
+		found := inventory.Found{}
+		if c.Name != "" {
+			found.Components = []inventory.Component{c}
+		}
+		return found, err
 	}
 	if c.Name == "" {
 		if f.Size == 0 {
@@ -79,8 +83,14 @@ func parse(r io.Reader) (inventory.Component, error) {
 		value = strings.TrimSpace(value)
 		switch strings.ToLower(name) {
 		case "name":
+			if c.Name != "" {
+				return c, fault.Errorf(fault.Invalid, "the field Name is there twice")
+			}
 			c.Name = normal(value)
 		case "version":
+			if c.Version != "" {
+				return c, fault.Errorf(fault.Invalid, "the field Version is there twice")
+			}
 			c.Version = value
 		case "license", "license-expression":
 			if value != "" && value != "UNKNOWN" {

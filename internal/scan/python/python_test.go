@@ -51,3 +51,12 @@ func TestWants(t *testing.T) {
 func FuzzExtract(f *testing.F) {
 	scantest.Fuzz(f, Extractor{}, "x/a.dist-info/METADATA", "Name: a\nVersion: 1\n\nmore")
 }
+
+func TestTwoNamesOrVersionsAreRefused(t *testing.T) {
+	for _, content := range []string{"Name: django\nVersion: 1\nName: harmless\n", "Name: django\nVersion: 1\nVersion: 99\n"} {
+		found, err := Extractor{}.Extract(t.Context(), scantest.File("x/a.dist-info/METADATA", []byte(content)))
+		if err == nil || len(found.Components) != 1 || found.Components[0].Name != "django" {
+			t.Errorf("%q: %v, %v: want the first, and an error", content, found.Components, err)
+		}
+	}
+}

@@ -32,6 +32,7 @@ type bdb struct {
 	last  uint32
 	page  []byte // the page that is looked at
 	chain []byte // a page that it leads to
+	seen  []bool // pages of chains that were visited
 }
 
 // isBDB reports whether head begins a hash, in either byte order.
@@ -57,6 +58,7 @@ func readBDB(s *source, fn func(header []byte) error) error {
 	if meta[24] != 0 {
 		return fault.Errorf(fault.Invalid, "the Berkeley DB is encrypted")
 	}
+	db.seen = make([]bool, s.Size()/db.size+1)
 	db.page, db.chain = make([]byte, db.size), make([]byte, db.size)
 	for n := int64(1); n <= int64(db.last); n++ {
 		if err := db.at(db.page, n*db.size); err != nil {
@@ -121,9 +123,10 @@ func (db *bdb) overflow(n uint32, size int64) ([]byte, error) {
 		return nil, err
 	}
 	for rest := out; len(rest) > 0; n = db.order.Uint32(db.chain[bdbNext:]) {
-		if n == 0 || n > db.last {
+		if n == 0 || n > db.last || int64(n) >= int64(len(db.seen)) || db.seen[n] {
 			return nil, fault.Errorf(fault.Invalid, "a chain of the Berkeley DB leads to page %d", n)
 		}
+		db.seen[n] = true
 		if err := db.at(db.chain, int64(n)*db.size); err != nil {
 			return nil, err
 		}

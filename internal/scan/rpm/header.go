@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"plimsoll/internal/fault"
+	"plimsoll/internal/inventory"
 	"plimsoll/internal/scan"
 )
 
@@ -37,6 +38,11 @@ const (
 	tagSize   = 16        // bytes of an entry of the index
 	introSize = 8         // bytes before the index
 	maxHeader = 256 << 20 // as rpm itself bounds it
+
+	maxValue   = 64 << 10 // bytes of a value that is looked at
+	maxName    = 255      // bytes of a file's name
+	maxPath    = 4096     // bytes of a folder's
+	maxFolders = 1 << 20  // of one package
 )
 
 // pkg is what a header says of its package.
@@ -45,7 +51,8 @@ type pkg struct {
 
 	epoch    uint32
 	hasEpoch bool
-	files    []string // those that [scan.Ownable] names
+
+	names, dirs, dirIndexes []byte // of the package's files, as they lie in the header
 }
 
 // header is a package's header as it lies in the database: the number of tags
@@ -83,14 +90,17 @@ func parseHeader(b []byte) (*pkg, error) {
 			dirIndexes, _ = h.ints()
 		case typ == typeString || typ == typeI18N || typ == typeStringArray:
 			if to := p.text(tag); to != nil {
-				*to = string(first(h.rest()))
+				if *to != "" {
+					return nil, fault.Errorf(fault.Invalid, "package %q: the tag %d is in the header twice", p.name, tag)
+				}
+				*to = string(first(h.rest(), maxValue))
 			}
 		}
 	}
 	if p.name == "" || p.version == "" {
 		return nil, fault.Errorf(fault.Invalid, "a header names no package or no version")
 	}
-	p.own(names, dirs, dirIndexes)
+	p.names, p.dirs, p.dirIndexes = names, dirs, dirIndexes
 	return p, nil
 }
 
@@ -133,42 +143,35 @@ func (h *header) ints() ([]byte, error) {
 	return b[:n], nil
 }
 
-// first returns the first of the strings in b.
-func first(b []byte) []byte {
-	s, _, _ := bytes.Cut(b, []byte{0})
+// first returns the first of the strings in b, cut at most bytes.
+func first(b []byte, most int) []byte {
+	s, _, _ := bytes.Cut(b[:min(len(b), most)], []byte{0})
 	return s
-}
-
-// mayMatter spares most files the making of their path.
-func mayMatter(name []byte) bool {
-	switch string(name) {
-	case "METADATA", "PKG-INFO", "package.json":
-		return true
-	}
-	return bytes.HasSuffix(name, []byte(".egg-info"))
 }
 
 // own notes the files of the package that matter: names[i] lies in the
 // directory dirs[dirIndexes[i]].
-func (p *pkg) own(names, dirs, dirIndexes []byte) {
-	var folders []string
-	for ; len(dirIndexes) >= 4 && len(names) > 0; dirIndexes = dirIndexes[4:] {
-		name := first(names)
+func (p *pkg) own(out *scan.Owned) error {
+	var folders [][]byte
+	names, dirs := p.names, p.dirs
+	for at := p.dirIndexes; len(at) >= 4 && len(names) > 0; at = at[4:] {
+		name := first(names, len(names))
 		names = names[min(len(name)+1, len(names)):]
-		if !mayMatter(name) {
+		if len(name) > maxName || !scan.MayOwn(string(name)) {
 			continue
 		}
-		i := int(binary.BigEndian.Uint32(dirIndexes))
-		for len(folders) <= i && len(dirs) > 0 {
-			d := first(dirs)
+		i := binary.BigEndian.Uint32(at)
+		for uint64(len(folders)) <= uint64(i) && len(dirs) > 0 && len(folders) < maxFolders {
+			d := first(dirs, len(dirs))
 			dirs = dirs[min(len(d)+1, len(dirs)):]
-			folders = append(folders, string(d))
+			folders = append(folders, d)
 		}
-		if i >= len(folders) {
-			return
+		if uint64(i) >= uint64(len(folders)) || len(folders[i]) > maxPath {
+			continue
 		}
-		if file := strings.TrimPrefix(folders[i]+string(name), "/"); scan.Ownable(file) {
-			p.files = append(p.files, file)
+		if err := out.Add(strings.TrimSuffix(string(folders[i]), "/"), string(name), p.name, inventory.RPM); err != nil {
+			return err
 		}
 	}
+	return nil
 }

@@ -35,7 +35,7 @@ const wal = "rpmdb.sqlite-wal"
 func (Extractor) Name() string { return "rpm" }
 
 // Version implements [scan.Extractor].
-func (Extractor) Version() int { return 1 }
+func (Extractor) Version() int { return 2 }
 
 // Wants implements [scan.Extractor].
 func (Extractor) Wants(e image.Entry, _ []byte) bool {
@@ -64,6 +64,7 @@ func (Extractor) Extract(ctx context.Context, f scan.File) (found inventory.Foun
 	if err != nil {
 		return found, err
 	}
+	var files scan.Owned
 	err = read(&source{ReaderAt: content, left: content.Size()}, func(header []byte) error {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -72,11 +73,15 @@ func (Extractor) Extract(ctx context.Context, f scan.File) (found inventory.Foun
 		if err != nil {
 			return err
 		}
-		if p.name != "gpg-pubkey" { // a key that rpm keeps as if it were a package
-			p.add(&found)
+		if p.name == "gpg-pubkey" { // a key that rpm keeps as if it were a package
+			return nil
 		}
-		return nil
+		if found.Components = append(found.Components, p.component()); len(found.Components) > scan.MaxComponents {
+			return fault.Errorf(fault.Invalid, "more than %d packages", scan.MaxComponents)
+		}
+		return p.own(&files)
 	})
+	found.Owned = files.List
 	return found, err
 }
 
@@ -129,8 +134,8 @@ func (s *source) at(b []byte, off int64) error {
 	return nil
 }
 
-// add puts the package and the files that it owns into what was found.
-func (p *pkg) add(found *inventory.Found) {
+// component returns the package as a component.
+func (p *pkg) component() inventory.Component {
 	c := inventory.Component{
 		Kind: inventory.OS, Type: inventory.RPM, Name: p.name, Version: p.version + "-" + p.release, Arch: p.arch, Module: p.module,
 	}
@@ -141,10 +146,7 @@ func (p *pkg) add(found *inventory.Found) {
 	if p.licence != "" {
 		c.Licences = []string{p.licence}
 	}
-	found.Components = append(found.Components, c)
-	for _, file := range p.files {
-		found.Owned = append(found.Owned, inventory.Owned{Path: file, Package: p.name, Type: inventory.RPM})
-	}
+	return c
 }
 
 // sourceOf splits the name of a source package's file,

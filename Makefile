@@ -1,0 +1,41 @@
+# Plimsoll: what can be made. `make` alone says what there is.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+CACHE := .cache
+# Programs that the machine lacks are unpacked into $(CACHE)/tools; this is where they are.
+WITH_TOOLS := . $(CACHE)/tools/env;
+
+.PHONY: help demo test build bench lint fuzz tools images clean
+
+help: ## say what can be made
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
+
+demo: build images ## tell the whole story on two real images (about two minutes; first downloads apart)
+	@$(WITH_TOOLS) go run ./internal/tools/demo
+
+test: build images ## run every test, the demo as the last
+	@$(WITH_TOOLS) go test ./...
+	@$(WITH_TOOLS) PLIMSOLL_DEMO=1 go test -v -count=1 -timeout=9m ./internal/tools/demo
+
+build: tools ## build bin/plimsoll
+	@$(WITH_TOOLS) go build -trimpath -o bin/ ./cmd/...
+
+bench: build ## measure scan, start and check against their bars
+	@$(WITH_TOOLS) go run ./internal/tools/harbour $(CACHE) big
+	@$(WITH_TOOLS) go run ./internal/tools/bench $(CACHE)
+
+lint: tools ## the gate of style: formatting, vet, linters, dead code
+	@$(WITH_TOOLS) scripts/lint.sh
+
+fuzz: tools ## run every fuzz target for a few seconds (FUZZTIME=3s)
+	@$(WITH_TOOLS) scripts/fuzz.sh $(or $(FUZZTIME),3s)
+
+tools: # bring what the machine lacks
+	@scripts/tools.sh $(CACHE)
+
+images: tools # build the demo's images
+	@$(WITH_TOOLS) go run ./internal/tools/harbour $(CACHE) old new unsigned altered foreign
+
+clean: ## remove everything that was built or downloaded here
+	@rm -rf bin $(CACHE)

@@ -1,0 +1,24 @@
+package cli
+
+import (
+	"bytes"
+	"encoding/json"
+	"testing"
+)
+
+func TestJSONCommandsNoTerminal(t *testing.T) {
+	var out bytes.Buffer
+	env := &Env{Out: &out, output: "json"}
+	const text = "a\u009b2J\u202eb\x7f\U000e0041\x1b[2J é 😀 <>&"
+	if err := env.print(text, nil); err != nil {
+		t.Fatal(err)
+	}
+	const want = `"a\u009b2J\u202eb\u007f\udb40\udc41\u001b[2J é 😀 <>&"` + "\n"
+	if out.String() != want {
+		t.Errorf("wrote %q, want %q", out.String(), want)
+	}
+	var back string
+	if err := json.Unmarshal(out.Bytes(), &back); err != nil || back != text {
+		t.Errorf("read back %q (%v)", back, err)
+	}
+}

@@ -1,0 +1,192 @@
+// Bench measures plimsoll against its bars, in one run and on one machine: what
+// a scan of a large image costs beside the least that it could (internal/tools/floor),
+// how fast the program starts, and how fast a cached check decides. It informs;
+// it fails only if something cannot be measured.
+//
+//	bench CACHE
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"syscall"
+	"text/tabwriter"
+	"time"
+)
+
+// How often each thing is run.
+const (
+	scanRuns  = 5
+	startRuns = 50
+	checkRuns = 20
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := errors.New("usage: bench CACHE")
+	if len(os.Args) == 2 {
+		err = run(ctx, os.Args[1])
+	}
+	stop()
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "bench: error: %v\n", err)
+		os.Exit(1)
+	}
+}
+
+// A row is one line of the table.
+type row struct{ what, measured, bar string }
+
+func run(ctx context.Context, cache string) error {
+	dir, err := os.MkdirTemp(cache, "bench-")
+	if err != nil {
+		return fmt.Errorf("make folder: %w", err)
+	}
+	defer os.RemoveAll(dir)
+	b := &bench{plimsoll: "bin/plimsoll", floor: filepath.Join(dir, "floor"), layout: filepath.Join(cache, "harbour"), dir: dir}
+	if out, err := exec.CommandContext(ctx, "go", "build", "-o", b.floor, "./internal/tools/floor").CombinedOutput(); err != nil {
+		return fmt.Errorf("build floor: %w\n%s", err, out)
+	}
+	var rows []row
+	for _, part := range []func(context.Context) ([]row, error){b.scans, b.starts, b.checks} {
+		more, err := part(ctx)
+		if err != nil {
+			return err
+		}
+		rows = append(rows, more...)
+	}
+	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "WHAT\tMEASURED\tBAR")
+	for _, r := range rows {
+		fmt.Fprintf(w, "%s\t%s\t%s\n", r.what, r.measured, r.bar)
+	}
+	return w.Flush()
+}
+
+// bench is where everything lies.
+type bench struct{ plimsoll, floor, layout, dir string }
+
+// A sample is what one process took.
+type sample struct {
+	processor, wall time.Duration
+	memory          int64 // bytes, at the peak
+}
+
+// measure runs a program to its end, with a data folder data.
+func (b *bench) measure(ctx context.Context, data, name string, args ...string) (sample, error) {
+	cmd := exec.CommandContext(ctx, name, args...)
+	cmd.Env = append(os.Environ(), "PLIMSOLL_DATA="+data, "PLIMSOLL_POLICY="+filepath.Join(b.dir, "policy.yaml"))
+	began := time.Now()
+	out, err := cmd.CombinedOutput()
+	wall := time.Since(began)
+	if err != nil {
+		return sample{}, fmt.Errorf("%s %v: %w\n%s", name, args, err, out)
+	}
+	usage, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage)
+	if !ok {
+		return sample{}, errors.New("this system does not say what a process used")
+	}
+	return sample{cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime(), wall, usage.Maxrss << 10}, nil
+}
+
+// scans compares scan and floor, in turn, over the same image.
+func (b *bench) scans(ctx context.Context) ([]row, error) {
+	packs := filepath.Join(b.dir, "packs")
+	if _, err := b.measure(ctx, packs, b.plimsoll, "advisories", "build", "testdata/advisories"); err != nil {
+		return nil, err
+	}
+	var scans, floors []sample
+	for i := range scanRuns {
+		f, err := b.measure(ctx, packs, b.floor, b.layout, "big")
+		if err != nil {
+			return nil, err
+		}
+		data := filepath.Join(b.dir, fmt.Sprint("data", i)) // nothing is cached
+		if err := os.CopyFS(data, os.DirFS(packs)); err != nil {
+			return nil, fmt.Errorf("copy packs: %w", err)
+		}
+		s, err := b.measure(ctx, data, b.plimsoll, "scan", "oci:"+b.layout+":big")
+		if err != nil {
+			return nil, err
+		}
+		scans, floors = append(scans, s), append(floors, f)
+	}
+	scan, floor := processor(scans), processor(floors)
+	return []row{
+		{"decompress and hash once, processor time", round(floor), ""},
+		{"scan, processor time", round(scan), ""},
+		{"scan ÷ decompress and hash", fmt.Sprintf("%.2f", float64(scan)/float64(floor)), "≤ 1.5"},
+		{"scan, peak memory", fmt.Sprintf("%.0f MiB", float64(slices.MaxFunc(scans, func(a, b sample) int { return int(a.memory - b.memory) }).memory)/(1<<20)), "< 150 MiB"},
+	}, nil
+}
+
+// starts measures how long the program takes to say its version.
+func (b *bench) starts(ctx context.Context) ([]row, error) {
+	all, err := b.repeat(ctx, startRuns, filepath.Join(b.dir, "packs"), "version")
+	return []row{{"plimsoll version, start to end", round(wall(all)), "< 15 ms"}}, err
+}
+
+// checks measures a decision about an image that has been scanned before.
+func (b *bench) checks(ctx context.Context) ([]row, error) {
+	if err := os.WriteFile(filepath.Join(b.dir, "policy.yaml"), []byte(policy), 0o600); err != nil {
+		return nil, fmt.Errorf("write policy: %w", err)
+	}
+	data := filepath.Join(b.dir, "packs")
+	args := []string{"check", "oci:" + b.layout + ":big", "--environment", "bench"}
+	if _, err := b.measure(ctx, data, b.plimsoll, args...); err != nil {
+		return nil, err
+	}
+	all, err := b.repeat(ctx, checkRuns, data, args...)
+	return []row{{"check with everything cached", round(wall(all)), "< 100 ms"}}, err
+}
+
+// policy lets everything pass, but looks at each finding.
+const policy = `apiVersion: plimsoll/v1
+kind: Policy
+environments:
+  bench:
+    local: allow
+    scanned: {advisoriesWithin: 87600h}
+    rules:
+      - {id: none, each: finding, deny: finding.id == "none", message: never}
+`
+
+func (b *bench) repeat(ctx context.Context, n int, data string, args ...string) (all []sample, err error) {
+	for range n {
+		s, err := b.measure(ctx, data, b.plimsoll, args...)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, s)
+	}
+	return all, nil
+}
+
+// processor and wall return the medians.
+func processor(all []sample) time.Duration {
+	return median(all, func(s sample) time.Duration { return s.processor })
+}
+
+func wall(all []sample) time.Duration {
+	return median(all, func(s sample) time.Duration { return s.wall })
+}
+
+func median(all []sample, of func(sample) time.Duration) time.Duration {
+	if len(all) == 0 {
+		return 0
+	}
+	var times []time.Duration
+	for _, s := range all {
+		times = append(times, of(s))
+	}
+	slices.Sort(times)
+	return times[len(times)/2]
+}
+
+func round(d time.Duration) string { return d.Round(100 * time.Microsecond).String() }

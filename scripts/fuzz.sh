@@ -1,0 +1,11 @@
+#!/usr/bin/env bash
+# Usage: scripts/fuzz.sh TIME
+# Runs every fuzz target for TIME each.
+set -euo pipefail
+
+grep -rlE --include='*_test.go' '^func Fuzz' . | xargs -r -n 1 dirname | sort -u | while read -r dir; do
+	for target in $(go test -list '^Fuzz' "$dir" | grep '^Fuzz'); do
+		echo "fuzz: $dir $target"
+		go test -run '^$' -fuzz "^$target\$" -fuzztime "$1" "$dir"
+	done
+done
