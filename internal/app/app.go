@@ -33,6 +33,8 @@ type Settings struct {
 	Policy    string `yaml:"policy"`    // file of the policy document
 	PlainHTTP bool   `yaml:"plainHTTP"` // registries on loopback are spoken to without TLS
 	IDs       string `yaml:"ids"`       // the host's one table of user IDs, whatever Data is
+
+	policyNamed bool // Policy is not the default: it must be there
 }
 
 // Fill sets what no flag set: from the environment (PLIMSOLL_CONFIG,
@@ -46,7 +48,9 @@ func (s *Settings) Fill() error {
 		return err
 	}
 	set(&s.Data, os.Getenv("PLIMSOLL_DATA"), file.Data, defaultData())
-	set(&s.Policy, os.Getenv("PLIMSOLL_POLICY"), file.Policy, filepath.Join(s.Data, "policy.yaml"))
+	set(&s.Policy, os.Getenv("PLIMSOLL_POLICY"), file.Policy)
+	s.policyNamed = s.Policy != ""
+	set(&s.Policy, filepath.Join(s.Data, "policy.yaml"))
 	set(&s.IDs, os.Getenv("PLIMSOLL_IDS"), file.IDs, hostIDs)
 	if v := os.Getenv("PLIMSOLL_PLAIN_HTTP"); v == "1" || v == "true" || (v == "" && file.PlainHTTP) {
 		s.PlainHTTP = true

@@ -12,12 +12,15 @@ import (
 	"plimsoll/internal/inventory"
 	"plimsoll/internal/match"
 	"plimsoll/internal/pack"
+	"plimsoll/internal/profile"
+	"plimsoll/internal/seal"
 )
 
 // Gate is a gate over the policy file, the audit log, the registries and the
 // caches that the settings name.
 type Gate struct {
 	*gate.Gate
+	refused error // why there is no policy
 	log     *audit.Log
 	matcher *packs
 }
@@ -26,23 +29,32 @@ type Gate struct {
 // of images were read, and warn what went wrong with a cache; both may be called
 // concurrently. The caller closes the gate.
 func (s Settings) Gate(ctx context.Context, progress func(n int), warn func(error)) (*Gate, error) {
-	document, err := ReadPolicy(s.Policy)
-	if err != nil {
-		return nil, err
-	}
 	log, err := s.AuditLog(ctx)
 	if err != nil {
 		return nil, err
 	}
+	document, refused := ReadPolicy(s.Policy)
 	m := &packs{open: s.Advisories}
-	return &Gate{log: log, matcher: m, Gate: gate.New(gate.Config{
-		Policy:   document,
-		Images:   s.Images(progress),
-		Truster:  Truster{s.Trust(nil).Client}, // it verifies and opens no keys, so nobody is asked for a secret
-		Scanner:  s.Scanner(false, warn),
-		Matcher:  m,
-		Recorder: log,
+	return &Gate{refused: refused, log: log, matcher: m, Gate: gate.New(gate.Config{
+		Policy:      document,
+		PolicyErr:   refused,
+		Images:      s.Images(progress),
+		Truster:     Truster{s.Trust(nil).Client}, // it verifies and opens no keys, so nobody is asked for a secret
+		Scanner:     s.Scanner(false, warn),
+		Matcher:     m,
+		Recorder:    log,
+		Enforceable: func(p profile.Profile) error { return seal.Enforceable(&p) },
 	})}, nil
+}
+
+// Decide is [gate.Gate.Decide]. Where there is no policy its error says why, for
+// people; the denial was recorded.
+func (g *Gate) Decide(ctx context.Context, q gate.Request) (gate.Answer, error) {
+	a, err := g.Gate.Decide(ctx, q)
+	if g.refused != nil {
+		return a, g.refused
+	}
+	return a, err
 }
 
 // Close publishes what was recorded and closes. It does so even if ctx has

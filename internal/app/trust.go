@@ -25,6 +25,7 @@ type Trust struct {
 	Pins    *trust.PinFile
 	Records *trust.Records
 	Keys    key.Providers
+	known   func(r ref.Reference) (ref.GUN, trust.Pins, error)
 }
 
 // Trust returns the services over the registries, with state in the data
@@ -38,16 +39,28 @@ func (s Settings) Trust(p key.Prompter) *Trust {
 		Pins:    trust.NewPinFile(dir),
 		Records: trust.NewRecords(filepath.Join(dir, "publisher")),
 		Keys:    Keys(p),
+		known:   s.Known,
 	}
+}
+
+// Known returns the root keys that the publisher of gun is known by here: see
+// [Settings.Known].
+func (t *Trust) Known(gun ref.GUN) (trust.Pins, error) {
+	about, pins, err := t.known(gun.Reference())
+	if err == nil && about != gun {
+		err = fault.Errorf(fault.Invalid, "%q is a mirror of %q, which is the name that is signed", gun, about)
+	}
+	return pins, err
 }
 
 // Known returns the GUN that r's trust data is about and the root keys that its
 // publisher is known by: those of the policy's publisher, where there is a
-// policy and it knows one, and otherwise those pinned on this machine.
+// policy and it knows one, and otherwise those pinned on this machine. A policy
+// that a person named and that is not there is an error.
 func (s Settings) Known(r ref.Reference) (ref.GUN, trust.Pins, error) {
 	document, err := ReadPolicy(s.Policy)
 	switch {
-	case fault.Is(err, fault.NotFound):
+	case fault.Is(err, fault.NotFound) && !s.policyNamed:
 	case err != nil:
 		return "", trust.Pins{}, err
 	default:
@@ -101,7 +114,7 @@ func (t *Trust) Publisher(ctx context.Context, gun ref.GUN, uris []string, fresh
 	}
 	var pins trust.Pins
 	if !fresh {
-		if pins, err = t.Pins.Pins(gun); err != nil {
+		if pins, err = t.Known(gun); err != nil {
 			return nil, err
 		}
 	}

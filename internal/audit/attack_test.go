@@ -15,6 +15,7 @@ import (
 
 	"plimsoll/internal/audit"
 	"plimsoll/internal/fault"
+	"plimsoll/internal/verdict"
 )
 
 // TestByteFlippedAnywhere changes every byte of every file that Verify reads.
@@ -222,6 +223,66 @@ func TestHistoryThatGrewIsConsistent(t *testing.T) {
 		if err != nil || *report.Since != int64(70*(i+1)) {
 			t.Errorf("since %d: %+v, %v", i, report, err)
 		}
+	}
+}
+
+// TestTooLongToRecord has a registry, a caller and a rule say so much that the
+// denial would not fit: it must be in the log all the same.
+func TestTooLongToRecord(t *testing.T) {
+	dir := t.TempDir()
+	l := open(t, dir)
+	d := decision("long")
+	d.Image, d.Reasons = strings.Repeat("é", 1<<16), nil
+	for range 120 {
+		d.Reasons = append(d.Reasons, verdict.Reason{
+			Rule: strings.Repeat("r", 63), Outcome: verdict.Denied, Class: verdict.Rule,
+			Message: strings.Repeat("\x1b\n\xff", 1<<12), Hint: strings.Repeat("h", 1<<12), Evidence: []string{strings.Repeat("e", 1<<16)},
+		})
+	}
+	if _, err := l.Record(t.Context(), d); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := verify(t, dir, nil); err != nil {
+		t.Error(err)
+	}
+	r, err := audit.OpenReader(t.Context(), dir, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	for e, err := range r.Events(0) {
+		if err != nil || e.Whole == "" || len(e.Decision.Reasons) != 120 || e.Decision.Outcome != d.Outcome {
+			t.Errorf("%+v, %v", e, err)
+		}
+	}
+}
+
+func TestKeyThatOthersCanRead(t *testing.T) {
+	dir := t.TempDir()
+	if err := open(t, dir).Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(filepath.Join(dir, "key"), 0o640); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := audit.Open(t.Context(), dir, audit.Config{}); !fault.Is(err, fault.Untrusted) || fault.HintOf(err) == "" {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestRemovedVerifierKey(t *testing.T) {
+	dir := t.TempDir()
+	if err := open(t, dir).Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(filepath.Join(dir, "key.pub")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := audit.OpenReader(t.Context(), dir, ""); !fault.Is(err, fault.Untrusted) {
+		t.Errorf("got %v", err)
 	}
 }
 

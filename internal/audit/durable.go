@@ -6,6 +6,7 @@ import (
 	"os"
 	"path"
 
+	"plimsoll/internal/durable"
 	"plimsoll/internal/fault"
 )
 
@@ -49,21 +50,10 @@ func syncFolders(root *os.Root, names ...string) error {
 				continue
 			}
 			done[name] = true
-			if err := syncFolder(root, name); err != nil {
-				return err
+			if err := durable.SyncIn(root, name); err != nil {
+				return fault.Errorf(fault.Unavailable, "audit log: %w", err)
 			}
 		}
-	}
-	return nil
-}
-
-func syncFolder(root *os.Root, name string) error {
-	d, err := root.Open(name)
-	if err != nil {
-		return fault.Errorf(fault.Unavailable, "audit log: %w", err)
-	}
-	if err := errors.Join(d.Sync(), d.Close()); err != nil {
-		return fault.Errorf(fault.Unavailable, "audit log: sync folder %s: %w", name, err)
 	}
 	return nil
 }

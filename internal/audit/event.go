@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/opencontainers/go-digest"
@@ -29,8 +30,8 @@ type Event struct {
 	Time     time.Time         `json:"time"`
 	Kind     Kind              `json:"kind"`
 	Decision *verdict.Decision `json:"decision,omitempty"` // of [Decided], without its receipt
-	// Whole is the SHA-256 of the decision's JSON if evidence lines had to be
-	// left out here for the event to fit.
+	// Whole is the SHA-256 of the decision's JSON if evidence lines or text had
+	// to be left out here for the event to fit.
 	Whole ref.Digest `json:"whole,omitempty"`
 	Cut   *Cut       `json:"cut,omitempty"` // of [Recovered]
 }
@@ -65,8 +66,18 @@ func ParseEvent(b []byte) (*Event, error) {
 	return &e, nil
 }
 
-// encodeDecision returns the entry for d. If it would be too long, evidence
-// lines are left out, evenly, and the digest of the whole stands in for them.
+// shape is how much of a decision is kept: lines of evidence per reason, and
+// bytes of each text; -1 for all.
+type shape struct{ lines, text int }
+
+// shapes are tried in this order until a decision fits. The last fits whatever
+// a registry or a rule's message says, so that nobody can keep a denial out of
+// the log by making it long.
+var shapes = []shape{{-1, -1}, {16, -1}, {4, -1}, {1, -1}, {0, -1}, {0, 1024}, {0, 128}, {0, 0}}
+
+// encodeDecision returns the entry for d. If it would be too long, evidence and
+// then text are left out, evenly, and the digest of the whole stands in for
+// them.
 func encodeDecision(index int64, now time.Time, d *verdict.Decision) ([]byte, error) {
 	kept := *d
 	kept.Receipt = nil
@@ -75,10 +86,10 @@ func encodeDecision(index int64, now time.Time, d *verdict.Decision) ([]byte, er
 		return nil, fault.Errorf(fault.Internal, "encode decision: %w", err)
 	}
 	event := Event{Index: index, Time: now.UTC(), Kind: Decided, Decision: &kept}
-	for _, lines := range []int{-1, 16, 4, 1, 0} {
-		if lines >= 0 {
+	for _, s := range shapes {
+		if s != shapes[0] {
 			event.Whole = digest.FromBytes(whole)
-			kept.Reasons = shorten(d.Reasons, lines)
+			s.cut(&kept, d)
 		}
 		b, err := json.Marshal(&event)
 		if err != nil {
@@ -88,16 +99,25 @@ func encodeDecision(index int64, now time.Time, d *verdict.Decision) ([]byte, er
 			return b, nil
 		}
 	}
-	return nil, fault.Errorf(fault.Invalid, "the decision does not fit into %d bytes even without its evidence", maxEvent)
+	return nil, fault.Errorf(fault.Invalid, "the decision does not fit into %d bytes, whatever is left out", maxEvent)
 }
 
-func shorten(reasons []verdict.Reason, lines int) []verdict.Reason {
-	short := make([]verdict.Reason, len(reasons))
-	for i, r := range reasons {
-		r.Evidence = r.Evidence[:min(lines, len(r.Evidence))]
-		short[i] = r
+// cut makes kept a copy of d that has the shape.
+func (s shape) cut(kept, d *verdict.Decision) {
+	kept.Image, kept.Team, kept.Environment, kept.Caller = s.short(d.Image), s.short(d.Team), s.short(d.Environment), s.short(d.Caller)
+	kept.Reasons = make([]verdict.Reason, len(d.Reasons))
+	for i, r := range d.Reasons {
+		r.Evidence = r.Evidence[:min(s.lines, len(r.Evidence))]
+		r.Message, r.Hint = s.short(r.Message), s.short(r.Hint)
+		kept.Reasons[i] = r
 	}
-	return short
+}
+
+func (s shape) short(text string) string {
+	if s.text < 0 || len(text) <= s.text {
+		return text
+	}
+	return strings.ToValidUTF8(text[:s.text], "") + "…"
 }
 
 func encodeRecovery(index int64, now time.Time, cut []byte) ([]byte, error) {

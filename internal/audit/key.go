@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"golang.org/x/mod/sumdb/note"
@@ -36,6 +37,9 @@ func makeKey(root *os.Root, rand io.Reader) error {
 
 // openKey returns the log's signer and the verifier that belongs to it.
 func openKey(root *os.Root) (note.Signer, note.Verifier, error) {
+	if err := private(root); err != nil {
+		return nil, nil, err
+	}
 	private, err := readSmall(root, keyFile)
 	if err != nil {
 		return nil, nil, err
@@ -56,6 +60,21 @@ func openKey(root *os.Root) (note.Signer, note.Verifier, error) {
 		return nil, nil, fault.Errorf(fault.Untrusted, "the audit log's key and key.pub are not of one pair")
 	}
 	return signer, verifier, nil
+}
+
+// private refuses a key that others than its owner can read: they could sign
+// another history.
+func private(root *os.Root) error {
+	info, err := root.Stat(keyFile)
+	if err != nil {
+		return fault.Errorf(fault.Unavailable, "audit log: %w", err)
+	}
+	if mode := info.Mode().Perm(); mode&0o077 != 0 {
+		path := filepath.Join(root.Name(), keyFile)
+		err := fault.Errorf(fault.Untrusted, "the audit log's key %q has mode %04o: others can read or change it", path, mode)
+		return fault.Hint(err, "if nobody else had a chance to: chmod 600 %s", path)
+	}
+	return nil
 }
 
 // ParseKey returns the verifier that s, the content of a key.pub, describes

@@ -62,7 +62,7 @@ func (r *Reader) open(ctx context.Context, key string) (err error) {
 	if key == "" {
 		b, err := readSmall(r.root, publicFile)
 		if err != nil {
-			return openError(err)
+			return r.missing(err)
 		}
 		key = string(b)
 	}
@@ -76,6 +76,17 @@ func (r *Reader) open(ctx context.Context, key string) (err error) {
 		return err
 	}
 	return r.readJournal()
+}
+
+// missing is the error for a log without a file that every log has: it was
+// removed, unless the whole folder is empty.
+func (r *Reader) missing(err error) error {
+	for _, name := range []string{keyFile, checkpointFile, journalFile, tileFolder} {
+		if ok, bad := exists(r.root, name); ok || bad != nil {
+			return fault.As(fault.Untrusted, err)
+		}
+	}
+	return openError(err)
 }
 
 func (r *Reader) readJournal() error {

@@ -24,6 +24,8 @@ func newAudit(env *Env) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "audit",
 		Short: "Read the log of decisions, prove what is in it, verify that nobody changed it",
+		Example: "  plimsoll audit log --outcome denied\n" +
+			"  plimsoll audit verify --since checkpoint.old",
 	}
 	cmd.AddCommand(newAuditLog(env), newAuditProve(env), newAuditVerify(env))
 	return cmd
@@ -169,7 +171,7 @@ func eventRow(w io.Writer, e *audit.Event) {
 	at := e.Time.UTC().Format(time.RFC3339)
 	switch d := e.Decision; {
 	case d != nil:
-		fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", e.Index, at, oneLine(d.Door), oneLine(d.Image), oneLine(d.Team), oneLine(d.Environment), d.Outcome, firstDenial(d))
+		fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", e.Index, at, oneLine(d.Door), oneLine(d.Image), oneLine(d.Team), oneLine(d.Environment), oneLine(string(d.Outcome)), firstDenial(d))
 	case e.Cut != nil:
 		fmt.Fprintf(w, "%d\t%s\t\t\t\t\t\t%d bytes of an unfinished write were removed\n", e.Index, at, e.Cut.Bytes)
 	default:
@@ -279,7 +281,9 @@ func (env *Env) auditVerify(ctx context.Context, source auditSource, since strin
 		}
 	}
 	r, err := source.open(ctx, env)
-	if err != nil {
+	if since != "" && fault.Is(err, fault.NotFound) {
+		return fault.As(fault.Untrusted, err) // it was there when the checkpoint was copied
+	} else if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, r.Close()) }()

@@ -66,8 +66,12 @@ func newRoot(env *Env) *cobra.Command {
 		Short:         "Sign, scan and seal container images, and let only those run that a policy allows",
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		Args:          cobra.NoArgs,
-		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Example: "  plimsoll key generate file:keys/root.pem\n" +
+			"  plimsoll trust init registry.example.com/team/app --root-key file:keys/root.pem --key file:keys/app.pem\n" +
+			"  plimsoll sign registry.example.com/team/app:1.4\n" +
+			"  plimsoll check registry.example.com/team/app:1.4 --environment production",
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SetOut(env.Out)
 	root.SetErr(env.Err)

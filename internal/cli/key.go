@@ -144,7 +144,7 @@ func (env *Env) printKeys(infos []key.Info) error {
 		}
 		fmt.Fprintln(w, "FINGERPRINT\tALGORITHM\tEXTRACTABLE\tWHERE\tURI")
 		for _, i := range infos {
-			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", short(i.Fingerprint), i.Algorithm, extractable(i), printable(i.Where), printable(i.URI)) // #nosec G705 -- a terminal, not a page
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", i.Fingerprint, i.Algorithm, extractable(i), printable(i.Where), printable(i.URI)) // #nosec G705 -- a terminal, not a page
 		}
 	})
 }

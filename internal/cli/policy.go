@@ -20,6 +20,8 @@ func newPolicy(env *Env) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "policy",
 		Short: "Check a policy, and say in words what it demands",
+		Example: "  plimsoll policy lint policy.yaml\n" +
+			"  plimsoll policy explain policy.yaml --environment production",
 	}
 	cmd.AddCommand(newPolicyLint(env), newPolicyExplain(env))
 	return cmd
@@ -99,7 +101,7 @@ func newPolicyExplain(env *Env) *cobra.Command {
 			text := d.Explain(environment, time.Now())
 			if text == nil {
 				names := slices.Sorted(maps.Keys(d.Environments))
-				return fault.Hint(fault.Errorf(fault.NotFound, "the policy has no environment %q", environment), "it has %q", names)
+				return fault.Hint(fault.Errorf(fault.NotFound, "the policy has no environment %q", environment), "the policy has the environments %q: name one with --environment", names)
 			}
 			out := struct {
 				Environment string   `json:"environment"`

@@ -91,7 +91,7 @@ func (env *Env) sign(ctx context.Context, t *app.Trust, p *app.Publisher, r ref.
 // heldRole returns the role that the keys held here speak for: targets, or the
 // only delegated one.
 func heldRole(ctx context.Context, t *app.Trust, p *app.Publisher, gun ref.GUN) (role string, err error) {
-	pins, err := t.Pins.Pins(gun)
+	pins, err := t.Known(gun)
 	if err != nil {
 		return "", err
 	}

@@ -84,7 +84,7 @@ func (env *Env) trustStatus(cmd *cobra.Command, gun ref.GUN) error {
 }
 
 func readStatus(cmd *cobra.Command, t *app.Trust, gun ref.GUN) (s *trust.Status, err error) {
-	pins, err := t.Pins.Pins(gun)
+	pins, err := t.Known(gun)
 	if err != nil {
 		return nil, err
 	}

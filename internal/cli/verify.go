@@ -68,14 +68,14 @@ func (env *Env) verify(ctx context.Context, r ref.Reference, roles []string) (*v
 	if err != nil {
 		return nil, err
 	}
+	served, err := env.Settings.Registry().Manifest(ctx, r)
+	if err != nil {
+		return nil, err // before the evidence: what cannot be looked at is neither good nor bad
+	}
 	v, err := evidence(ctx, env.Settings.Trust(env).Client, gun, pins, r)
 	if fault.Is(err, fault.NotFound) {
 		return nil, fault.As(fault.Untrusted, err) // evidence was looked for and is missing
 	} else if err != nil {
-		return nil, err
-	}
-	served, err := env.Settings.Registry().Manifest(ctx, r)
-	if err != nil {
 		return nil, err
 	}
 	if served.Digest != v.Digest {

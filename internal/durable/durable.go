@@ -22,17 +22,12 @@ import (
 // WriteFile puts b into the file path with the permissions perm, replacing what
 // was there: after a crash either the old content is there or the new.
 func WriteFile(path string, b []byte, perm fs.FileMode) error {
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
+	dir, err := os.OpenRoot(filepath.Dir(path))
 	if err != nil {
 		return fmt.Errorf("write %q: %w", path, err)
 	}
-	if err := fill(f, b, perm); err != nil {
-		return errors.Join(fmt.Errorf("write %q: %w", path, err), os.Remove(f.Name()))
-	}
-	if err := os.Rename(f.Name(), path); err != nil {
-		return errors.Join(fmt.Errorf("write %q: %w", path, err), os.Remove(f.Name()))
-	}
-	return SyncFolder(filepath.Dir(path))
+	err = WriteIn(dir, filepath.Base(path), b, perm)
+	return errors.Join(err, dir.Close())
 }
 
 func fill(f *os.File, b []byte, perm fs.FileMode) error {
@@ -85,30 +80,45 @@ const retry = 20 * time.Millisecond
 // Acquire waits until it holds the file path, which it makes if needed, or ctx
 // is done.
 func Acquire(ctx context.Context, path string) (*Lock, error) {
-	for {
-		l, err := TryAcquire(path)
-		if l != nil || err != nil {
-			return l, err
-		}
-		select {
-		case <-ctx.Done():
-			return nil, fmt.Errorf("wait for lock %q: %w", path, context.Cause(ctx))
-		case <-time.After(retry):
-		}
-	}
+	return wait(ctx, path, func() (*os.File, error) { return openLock(path) })
 }
 
 // TryAcquire returns a nil Lock and no error if another process, or another Lock
 // of this one, holds the file path.
 func TryAcquire(path string) (*Lock, error) {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
+	return try(path, func() (*os.File, error) { return openLock(path) })
+}
+
+func openLock(path string) (*os.File, error) {
+	return os.OpenFile(path, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
+}
+
+// wait tries until it holds the file that open gives, each time anew: a lock
+// file may have been removed and made again.
+func wait(ctx context.Context, path string, open func() (*os.File, error)) (*Lock, error) {
+	for {
+		l, err := try(path, open)
+		if l != nil || err != nil {
+			return l, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, fmt.Errorf("wait for another process that holds %q: %w", path, context.Cause(ctx))
+		case <-time.After(retry):
+		}
+	}
+}
+
+func try(path string, open func() (*os.File, error)) (*Lock, error) {
+	f, err := open()
 	if err != nil {
 		return nil, fmt.Errorf("lock: %w", err)
 	}
-	if err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err == nil {
+	err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+	if err == nil {
 		return &Lock{f}, nil
 	}
-	if closed := f.Close(); errors.Is(err, unix.EWOULDBLOCK) {
+	if closed := f.Close(); errors.Is(err, unix.EWOULDBLOCK) || errors.Is(err, unix.EINTR) {
 		return nil, closed
 	}
 	return nil, fmt.Errorf("lock %q: %w", path, err)

@@ -84,3 +84,43 @@ func TestLockFollowsNoLink(t *testing.T) {
 		t.Errorf("a link was followed: %v", l)
 	}
 }
+
+func TestBelowARoot(t *testing.T) {
+	path := t.TempDir()
+	dir, err := os.OpenRoot(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer dir.Close()
+	if err := dir.Mkdir("sub", 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := durable.WriteIn(dir, "sub/file", []byte("text"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := durable.ReadFile(filepath.Join(path, "sub/file"), 10); err != nil || string(got) != "text" {
+		t.Errorf("read %q, %v", got, err)
+	}
+	if names, err := os.ReadDir(filepath.Join(path, "sub")); err != nil || len(names) != 1 {
+		t.Errorf("left in the folder: %v, %v", names, err)
+	}
+	if err := os.Symlink(t.TempDir(), filepath.Join(path, "out")); err != nil {
+		t.Fatal(err)
+	}
+	if err := durable.WriteIn(dir, "out/file", nil, 0o600); err == nil {
+		t.Error("a link led out of the folder")
+	}
+	if err := durable.WriteIn(dir, "../file", nil, 0o600); err == nil {
+		t.Error("two dots led out of the folder")
+	}
+	l, err := durable.AcquireIn(t.Context(), dir, "lock")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if second, err := durable.TryAcquire(filepath.Join(path, "lock")); second != nil || err != nil {
+		t.Errorf("a held lock was given: %v, %v", second, err)
+	}
+	if err := l.Release(); err != nil {
+		t.Error(err)
+	}
+}

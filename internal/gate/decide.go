@@ -26,14 +26,13 @@ func action(door string) string {
 // judge gathers all reasons, and the profile that the team would get.
 func (g *Gate) judge(ctx context.Context, q Request, a *Answer) {
 	d, p := &a.Decision, g.config.Policy
+	d.PolicyHash = p.Hash()
 	var denial *verdict.Reason
 	if d.Environment, denial = p.Place(q.Environment, action(q.Door)); denial != nil {
 		d.Reasons = append(d.Reasons, *denial)
 	}
 	if q.Team != "" || q.Door == doorRun {
-		var reason verdict.Reason
-		reason, d.Profile = p.Admit(q.Team, action(q.Door), q.Caller)
-		d.Reasons = append(d.Reasons, reason)
+		g.admit(q, d)
 	}
 	facts := &policy.Facts{Name: q.Image}
 	if _, known := p.Needs(d.Environment, false); known {
@@ -49,6 +48,34 @@ func (g *Gate) judge(ctx context.Context, q Request, a *Answer) {
 	}
 	d.Time = g.config.Now().UTC()
 	d.Reasons = append(d.Reasons, p.Judge(ctx, d.Time, d.Environment, facts)...)
+}
+
+// lawless is the denial where there is no policy to ask.
+func (g *Gate) lawless(d *verdict.Decision) {
+	err := g.config.PolicyErr
+	if err == nil {
+		err = fault.Errorf(fault.Internal, "the gate has no policy")
+	}
+	r := policy.Failed(policy.ReasonPolicy, err)
+	r.Class = verdict.Unavailable
+	d.Time, d.Reasons = g.config.Now().UTC(), []verdict.Reason{r}
+}
+
+// admit says whether the team may come through the door, and gives it its
+// profile if that can be enforced: what is run without it would be run with
+// less than the policy says, or with more.
+func (g *Gate) admit(q Request, d *verdict.Decision) {
+	var reason verdict.Reason
+	reason, d.Profile = g.config.Policy.Admit(q.Team, action(q.Door), q.Caller)
+	d.Reasons = append(d.Reasons, reason)
+	if d.Profile == nil {
+		return
+	}
+	if err := g.config.Enforceable(*d.Profile); err != nil {
+		r := policy.Failed(policy.ReasonProfile, err)
+		r.Class = verdict.Rule
+		d.Reasons = append(d.Reasons, r)
+	}
 }
 
 // notOpened is the denial of an image that could not be opened. That bytes are

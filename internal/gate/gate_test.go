@@ -20,6 +20,7 @@ import (
 	"plimsoll/internal/image"
 	"plimsoll/internal/inventory"
 	"plimsoll/internal/policy"
+	"plimsoll/internal/profile"
 	"plimsoll/internal/ref"
 	"plimsoll/internal/verdict"
 )
@@ -179,6 +180,13 @@ func TestDenied(t *testing.T) {
 		{"no environment", func(_ *world, q *gate.Request) { q.Environment = "" }, []string{"environment rule"}},
 		{"unknown team", func(_ *world, q *gate.Request) { q.Team = "ghosts" }, []string{"team rule"}},
 		{"no team at the door of run", func(_ *world, q *gate.Request) { q.Team = "" }, []string{"team rule"}},
+		{"profile that cannot be enforced", func(w *world, _ *gate.Request) {
+			w.Enforceable = func(profile.Profile) error { return fault.Errorf(fault.Denied, "no network here") }
+		}, []string{"profile rule"}},
+		{"profile that cannot be enforced, only asked about", func(w *world, q *gate.Request) {
+			q.Door, q.Caller = "check", "mallory"
+			w.Enforceable = func(profile.Profile) error { return errors.New("boom") }
+		}, []string{"profile rule"}},
 		{"not a member", func(_ *world, q *gate.Request) { q.Caller = "mallory" }, []string{"team rule"}},
 		{"no such image", func(w *world, _ *gate.Request) { w.openErr = fault.Errorf(fault.NotFound, "no such tag") }, []string{"image unavailable"}},
 		{"changed image", func(w *world, _ *gate.Request) { w.openErr = fault.Errorf(fault.Untrusted, "wrong digest") }, []string{"image evidence"}},
@@ -214,6 +222,22 @@ func TestDenied(t *testing.T) {
 	}
 }
 
+// TestNoPolicyIsRecorded: somebody who takes the policy away, or breaks it,
+// leaves a trace of everything that was then refused.
+func TestNoPolicyIsRecorded(t *testing.T) {
+	for _, refused := range []error{fault.Errorf(fault.Invalid, "policy.yaml:1:1: nonsense"), nil} {
+		w := newWorld(t)
+		w.Policy, w.PolicyErr = nil, refused
+		d := decide(t, w, request()).Decision
+		if d.Allowed() || d.Profile != nil || !slices.Equal(denials(&d), []string{"policy unavailable"}) || d.Team != "payments" || d.Environment != "production" {
+			t.Errorf("%+v", d)
+		}
+		if len(w.recorded) != 1 || len(w.calls) != 0 {
+			t.Errorf("recorded %d, asked %q", len(w.recorded), w.calls)
+		}
+	}
+}
+
 func TestMirrorsLeadToTheGUN(t *testing.T) {
 	w, q := newWorld(t), request()
 	q.Image = "mirror.example.net/app:1"
@@ -245,6 +269,28 @@ func TestCancelledIsNoDecision(t *testing.T) {
 	if _, err := gate.New(w.Config).Decide(ctx, request()); !fault.Is(err, fault.Unavailable) || len(w.recorded) > 0 {
 		t.Errorf("%v, recorded %d", err, len(w.recorded))
 	}
+}
+
+// TestCancelledInTheMiddle ends the context while evidence is gathered: what was
+// not looked at to the end is neither allowed nor a denial for the log.
+func TestCancelledInTheMiddle(t *testing.T) {
+	w := newWorld(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	w.Matcher = cancelling{matcher{w}, cancel}
+	a, err := gate.New(w.Config).Decide(ctx, request())
+	if !fault.Is(err, fault.Unavailable) || a.Decision.Allowed() || len(w.recorded) > 0 {
+		t.Errorf("%v, %v, recorded %d", a.Decision.Outcome, err, len(w.recorded))
+	}
+}
+
+type cancelling struct {
+	gate.Matcher
+	cancel func()
+}
+
+func (c cancelling) Match(ctx context.Context, inv *inventory.Inventory) ([]finding.Finding, time.Time, error) {
+	c.cancel()
+	return c.Matcher.Match(ctx, inv)
 }
 
 // TestRecordedInARealLog lets the gate write where it writes in earnest.

@@ -53,7 +53,7 @@ func (p Providers) provider(uri string) (Provider, error) {
 	known := strings.Join(p.Schemes(), ":, ") + ":"
 	scheme, _, ok := strings.Cut(uri, ":")
 	if !ok {
-		err := fault.Errorf(fault.Invalid, "key %q has no scheme; known are %s", cut(uri), known)
+		err := fault.Errorf(fault.Invalid, "no scheme in %q; known are %s", cut(uri), known)
 		return nil, fault.Hint(err, "if it is a file: file:%s", cut(uri))
 	}
 	if provider, ok := p[strings.ToLower(scheme)]; ok {

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -12,20 +13,21 @@ import (
 // Admit says whether team may do action, one of "run", "exec" and "logs", and
 // what each of its containers gets. caller is the login name of whoever asks;
 // root acts for every team of the host that is its own. An action of "" asks
-// only for the profile. The profile is nil if the answer is no.
+// whether the team may run anything at all, whoever asks for it. The profile is
+// nil if the answer is no.
 func (d *Document) Admit(team, action, caller string) (verdict.Reason, *profile.Profile) {
 	t := d.Teams[team]
 	switch {
 	case t == nil:
 		r := deny(ruleTeam, verdict.Rule, "the policy has no team %q", team)
 		if names := slices.Sorted(maps.Keys(d.Teams)); len(names) > 0 {
-			r.Hint = fmt.Sprintf("it has %q", names)
+			r.Hint = fmt.Sprintf("the policy has the teams %q: name one with --team", names)
 		}
 		return r, nil
+	case !slices.Contains(t.May, cmp.Or(action, "run")):
+		return deny(ruleTeam, verdict.Rule, "%s may not %s", team, cmp.Or(action, "run")), nil
 	case action == "":
-		return allow(ruleTeam, "%s is a team of this policy", team), t.grant()
-	case !slices.Contains(t.May, action):
-		return deny(ruleTeam, verdict.Rule, "%s may not %s", team, action), nil
+		return allow(ruleTeam, "%s may run images, if one of its members asks", team), t.grant()
 	case caller != "root" && !slices.Contains(t.Members.Users, caller):
 		return deny(ruleTeam, verdict.Rule, "%q is not a member of %s", caller, team), nil
 	}

@@ -11,11 +11,13 @@ import (
 	"plimsoll/internal/verdict"
 )
 
-// The names of reasons that are not those of a rule. The two exported ones are
-// given by whoever gathers the facts: the image could not be opened, the
-// decision could not be recorded.
+// The names of reasons that are not those of a rule. The exported ones are
+// given by whoever gathers the facts: there is no policy, the image could not be opened, the
+// profile cannot be enforced, the decision could not be recorded.
 const (
 	ReasonImage     = "image"
+	ReasonPolicy    = "policy"
+	ReasonProfile   = "profile"
 	ReasonRecorded  = "recorded"
 	ruleEnvironment = "environment"
 	ruleTeam        = "team"
@@ -58,12 +60,12 @@ func (d *Document) Judge(ctx context.Context, now time.Time, environment string,
 }
 
 func (d *Document) unknownEnvironment(name string) verdict.Reason {
-	if name == "" {
-		return deny(ruleEnvironment, verdict.Rule, "no environment was named, and the policy gives this host none")
-	}
 	r := deny(ruleEnvironment, verdict.Rule, "the policy has no environment %q", name)
+	if name == "" {
+		r.Message = "no environment was named, and the policy gives this host none"
+	}
 	if names := slices.Sorted(maps.Keys(d.Environments)); len(names) > 0 {
-		r.Hint = fmt.Sprintf("it has %q", names)
+		r.Hint = fmt.Sprintf("the policy has the environments %q: name one with --environment", names)
 	}
 	return r
 }

@@ -93,6 +93,14 @@ func TestMistakes(t *testing.T) {
 		{"key threshold", head + strings.Replace(publisher, "threshold: 1", "threshold: 2", 1), "rootKeys.threshold: must be between 1 and the number of keys, 1"},
 		{"short key", head + strings.Replace(publisher, "9c41", "9c", 1), "rootKeys.keys[0]:"},
 		{"no host", head + strings.Replace(publisher, "registry.example.com/a/**", "debian", 1), "docker.io/library/debian"},
+		{"official image without library", head + strings.Replace(publisher, "registry.example.com/a/**", "docker.io/nginx", 1), "matches no repository"},
+		{"official images without library", head + strings.Replace(publisher, "registry.example.com/a/**", "docker.io/*", 1), "matches no repository"},
+		{"port that is left out of names", head + strings.Replace(publisher, "registry.example.com/a/**", "registry.example.com:443/a/**", 1), "matches no repository"},
+		{"pattern with a tag", head + strings.Replace(publisher, "registry.example.com/a/**", "registry.example.com/a:1", 1), "matches no repository"},
+		{"pattern in letters that names cannot have", head + strings.Replace(publisher, "registry.example.com/a/**", "registry.example.com/pаyments", 1), "matches no repository"},
+		{"host alone", head + strings.Replace(publisher, "registry.example.com/a/**", "registry.example.com", 1), "matches no repository"},
+		{"exception that covers nothing", environment("signed: {roles: [a]}\nexceptions: [{finding: CVE-1, component: 'pkg:deb/debian/a', repositories: [docker.io/nginx], until: 2030-01-01, reason: r, owner: o}]"), "matches no repository"},
+		{"mirror over another's own names", head + publisher + strings.NewReplacer("  a:", "  b:", "example.com/a", "example.com/b").Replace(strings.TrimPrefix(publisher, "publishers:\n")) + "    mirrors: {'registry.example.com/a/**': 'registry.example.com/b/**'}", "cannot be another's mirror"},
 		{"half a wildcard", head + strings.Replace(publisher, "a/**", "a*", 1), "neither a name"},
 		{"same repositories", head + publisher + strings.Replace(strings.TrimPrefix(publisher, "publishers:\n"), "  a:", "  b:", 1), "nobody could say whose keys count"},
 		{"crossing repositories", head + publisher + strings.NewReplacer("  a:", "  b:", "registry.example.com/a/**", "**/x").Replace(strings.TrimPrefix(publisher, "publishers:\n")), "nobody could say whose keys count"},
@@ -135,6 +143,14 @@ func TestAllMistakesAtOnce(t *testing.T) {
 	_, err := policy.Parse("policy.yaml", []byte("apiVersion: x\nkind: y\nhost: {environment: z}\n"))
 	if err == nil || strings.Count(err.Error(), "\n") != 2 {
 		t.Errorf("want three lines, got %v", err)
+	}
+}
+
+func TestPatternsThatMatch(t *testing.T) {
+	for _, p := range []string{"docker.io/**", "docker.io/library/nginx", "docker.io/library/*", "docker.io/team/*", "**/legacy", "*/team/**", "**", "localhost:5000/**", "registry.example.com/a/**/b"} {
+		if _, err := policy.Parse("policy.yaml", []byte(head+strings.Replace(publisher, "registry.example.com/a/**", p, 1))); err != nil {
+			t.Errorf("%q: %v", p, err)
+		}
 	}
 }
 

@@ -58,7 +58,31 @@ func (d *decoder) checkPattern(path string, p ref.Pattern) {
 	if host := parts[0]; !strings.ContainsAny(host, ".:*") && host != "localhost" {
 		d.fail(path, "%q has no host: write it out, for instance docker.io/library/%s", p, p)
 	}
+	if dead(parts) {
+		d.fail(path, "%q matches no repository: a name has a lower-case host without :443, a path without tag, and on docker.io library/ where it is an official image's", p)
+	}
 	if len(parts) > maxElements || strings.Count(string(p), "**") > maxWildcards {
 		d.fail(path, "%q has more than %d elements or more than %d times **", p, maxElements, maxWildcards)
 	}
+}
+
+// dead reports whether a pattern can match no repository's name as package ref
+// normalises it: one that it seems to match has another name.
+func dead(pattern []string) bool {
+	name := make([]string, len(pattern))
+	for i, e := range pattern {
+		switch {
+		case e == "*" && i == 0:
+			e = "registry.example.com"
+		case e == "**" && i == 0:
+			e = "registry.example.com/x"
+		case e == "*":
+			e = "x"
+		case e == "**":
+			e = "x/x"
+		}
+		name[i] = e
+	}
+	g, err := ref.ParseGUN(strings.Join(name, "/"))
+	return err != nil || !ref.Pattern(strings.Join(pattern, "/")).Match(g)
 }

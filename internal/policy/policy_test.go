@@ -268,6 +268,7 @@ func TestAdmit(t *testing.T) {
 		{"payments", "run", "alice", true},
 		{"payments", "run", "root", true},
 		{"payments", "", "", true},
+		{"watchers", "", "", false},
 		{"payments", "run", "mallory", false},
 		{"payments", "run", "", false},
 		{"payments", "exec", "alice", false},

@@ -102,7 +102,7 @@ func (d *decoder) checkRootKeys(path string, k RootKeys) {
 
 // checkOverlaps demands that of any two patterns of different publishers that
 // match a common name one covers the other, and that no name that is pulled is
-// a mirror for two.
+// a mirror for two, or a mirror for one and another's own.
 func (d *decoder) checkOverlaps(publishers map[string]*Publisher) {
 	type owned struct {
 		path    string
@@ -132,6 +132,11 @@ func (d *decoder) checkOverlaps(publishers map[string]*Publisher) {
 		}
 	}
 	for i, a := range mirrors {
+		for _, b := range patterns {
+			if a.owner != b.owner && overlap(elements(a.pattern), elements(b.pattern)) {
+				d.fail(a.path, "publisher %q speaks for such names itself (%q), so they cannot be another's mirror", b.owner, b.pattern)
+			}
+		}
 		for _, b := range mirrors[:i] {
 			if a.owner != b.owner && overlap(elements(a.pattern), elements(b.pattern)) {
 				d.fail(a.path, "publisher %q has a mirror of the same names", b.owner)

@@ -86,7 +86,7 @@ func (b Backend) command(home, id string) []string {
 	in := func(name string) string { return filepath.Join(home, name) }
 	return []string{
 		b.Path, "--root", in("runtime"), "--log", in(runtimeLog), "--log-format", "json",
-		"run", "--detach", "--bundle", in(bundle), "--pid-file", in(pidFile), id,
+		"run", "--detach", "--bundle", in(bundle), "--pid-file", pidFile(id), id,
 	}
 }
 

@@ -25,11 +25,15 @@ const (
 	bundle     = "bundle"
 	writable   = "rw"
 	imageFile  = "storage.img"
-	pidFile    = "pid"
 	runtimeLog = "runtime.log"
 )
 
 const maxState = 1 << 16 // bytes
+
+// pidFile is where the runtime writes the ID of a container's first process. By
+// then the process runs and may have filled the disk that the folder of state is
+// on, so it lies in memory.
+func pidFile(id string) string { return filepath.Join(filepath.Dir(buildDir), id+".pid") }
 
 // state is what a successor must know of a container whose Runner died.
 type state struct {
@@ -203,6 +207,9 @@ func (r *Runner) end(ctx context.Context, c *container) (err error) {
 		if err := r.cgroups.Remove(c.state.Team, c.id); err != nil {
 			return err
 		}
+	}
+	if err := os.Remove(pidFile(c.id)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
 	}
 	if err := removeTree(filepath.Join(c.home, writable), lockFile); err != nil {
 		return err

@@ -306,7 +306,7 @@ func outcome(ctx context.Context, waited error, report []byte, pipes error, log 
 
 // attend waits for the container's first process, which is now our child.
 func (r *Runner) attend(ctx context.Context, p *plan, b Backend, prepared time.Duration, signals <-chan os.Signal) (int, error) {
-	text, err := durable.ReadFile(filepath.Join(p.Folder, pidFile), 64)
+	text, err := durable.ReadFile(pidFile(p.ID), 64)
 	if err != nil {
 		return 0, err
 	}

@@ -399,3 +399,54 @@ func TestRootSignedByUnnamedKey(t *testing.T) {
 		t.Errorf("hint is %q", hint)
 	}
 }
+
+// TestFormerRootKeys: whoever held the root keys before they were rotated, and
+// owns the registry now, goes on from the last root that they could sign.
+func TestFormerRootKeys(t *testing.T) {
+	w := newWorld(t)
+	former := w.files()
+	for _, name := range []string{"new1", "new2", "new3"} {
+		w.newKey(name)
+	}
+	w.must(w.repo.Rotate(t.Context(), []string{RoleRoot}, w.public("new1", "new2", "new3"), 2))
+	bump := func(version int64) func(map[string]any) {
+		return func(s map[string]any) { s["version"] = version }
+	}
+
+	t.Run("client that saw the rotation", func(t *testing.T) {
+		w := w.in(t)
+		w.must(w.refresh(w.files()))
+		f := w.files()
+		f["3.root.json"] = former["1.root.json"]
+		w.forge(f, "3.root.json", bump(3), "root1", "root2", "root3")
+		w.refused(w.refresh(f), "by the keys of the root before it")
+	})
+	t.Run("another root under the number of the rotation", func(t *testing.T) {
+		w := w.in(t)
+		w.must(w.refresh(w.files()))
+		f := former.clone()
+		f["2.root.json"] = former["1.root.json"]
+		w.forge(f, "2.root.json", bump(2), "root1", "root2", "root3")
+		_, err := w.client(f).Refresh(t.Context(), w.gun, Pins{Threshold: 1, Keys: w.pins.Keys})
+		w.refused(err, "does not contain root 2")
+	})
+	t.Run("new client that pins the new keys", func(t *testing.T) {
+		w := w.in(t)
+		w.forget()
+		f := former.clone()
+		f["2.root.json"] = former["1.root.json"]
+		w.forge(f, "2.root.json", func(s map[string]any) {
+			s["version"] = int64(2)
+			list, _ := s["keys"].(map[string]any)
+			roles, _ := s["roles"].(map[string]any)
+			ids := []string{w.keys["root1"].key.ID, w.keys["root2"].key.ID}
+			for _, name := range []string{"new1", "new2"} { // named, which takes no consent of theirs
+				list[w.keys[name].key.ID] = w.keys[name].key.encode()
+				ids = append(ids, w.keys[name].key.ID)
+			}
+			roles["root"] = map[string]any{"keyids": ids, "threshold": 2}
+		}, "root1", "root2")
+		_, err := w.client(f).Refresh(t.Context(), w.gun, Pins{Threshold: 2, Keys: []string{w.fingerprint("new1"), w.fingerprint("new2")}})
+		w.refused(err, "no root is signed by 2 of the 2 pinned keys")
+	})
+}

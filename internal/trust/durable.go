@@ -2,59 +2,29 @@ package trust
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"path"
-	"time"
 
-	"golang.org/x/sys/unix"
-
+	"plimsoll/internal/durable"
 	"plimsoll/internal/fault"
 )
 
-// writeFile replaces the file name below dir: temporary file, fsync, rename,
-// fsync of the folder. After a crash the old or the new content is there.
+// writeFile replaces the file name below dir: see [durable.WriteIn].
 func writeFile(dir *os.Root, name string, b []byte, perm fs.FileMode) error {
-	temp := path.Join(path.Dir(name), ".new-"+rand.Text())
-	if err := writeTemp(dir, temp, b, perm); err != nil {
-		return errors.Join(unwritable(name, err), ignoreMissing(dir.Remove(temp)))
-	}
-	if err := dir.Rename(temp, name); err != nil {
-		return errors.Join(unwritable(name, err), ignoreMissing(dir.Remove(temp)))
-	}
-	return unwritable(name, syncDir(dir, path.Dir(name)))
-}
-
-func writeTemp(dir *os.Root, name string, b []byte, perm fs.FileMode) error {
-	f, err := dir.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, perm)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(b)
-	if err == nil {
-		err = f.Sync()
-	}
-	return errors.Join(err, f.Close())
-}
-
-func syncDir(dir *os.Root, name string) error {
-	d, err := dir.Open(name)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
+	return fault.As(fault.Unavailable, durable.WriteIn(dir, name, b, perm))
 }
 
 // removeFile removes the file name durably; one that is not there is no error.
 func removeFile(dir *os.Root, name string) error {
-	if err := ignoreMissing(dir.Remove(name)); err != nil {
-		return unwritable(name, err)
+	err := dir.Remove(name)
+	if err == nil || errors.Is(err, fs.ErrNotExist) {
+		err = durable.SyncIn(dir, path.Dir(name))
 	}
-	return unwritable(name, syncDir(dir, path.Dir(name)))
+	return fault.As(fault.Unavailable, err)
 }
 
 // readFile returns the file name, of at most limit bytes; NotFound if there is
@@ -80,20 +50,6 @@ func readAll(r io.Reader, name string, limit int64) ([]byte, error) {
 		return nil, fault.Errorf(fault.Untrusted, "%q is longer than %d bytes", name, limit)
 	}
 	return b, nil
-}
-
-func unwritable(name string, err error) error {
-	if err == nil {
-		return nil
-	}
-	return fault.As(fault.Unavailable, fmt.Errorf("write %q: %w", name, err))
-}
-
-func ignoreMissing(err error) error {
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	return err
 }
 
 // openDir opens the folder at name, made if missing, as a root that nothing
@@ -122,24 +78,8 @@ func subDir(dir *os.Root, name string) (*os.Root, error) {
 }
 
 // lockFile holds the lock called name in dir against other processes and other
-// callers in this one until the file is closed. It waits as long as ctx allows.
-func lockFile(ctx context.Context, dir *os.Root, name string) (*os.File, error) {
-	f, err := dir.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o600)
-	if err != nil {
-		return nil, fault.As(fault.Unavailable, err)
-	}
-	for {
-		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-		if err == nil {
-			return f, nil
-		}
-		if !errors.Is(err, unix.EWOULDBLOCK) && !errors.Is(err, unix.EINTR) {
-			return nil, errors.Join(fault.As(fault.Unavailable, fmt.Errorf("lock %q: %w", name, err)), f.Close())
-		}
-		select {
-		case <-ctx.Done():
-			return nil, errors.Join(fault.As(fault.Unavailable, fmt.Errorf("wait for another process that holds %q: %w", f.Name(), ctx.Err())), f.Close())
-		case <-time.After(20 * time.Millisecond):
-		}
-	}
+// callers in this one. It waits as long as ctx allows.
+func lockFile(ctx context.Context, dir *os.Root, name string) (*durable.Lock, error) {
+	l, err := durable.AcquireIn(ctx, dir, name)
+	return l, fault.As(fault.Unavailable, err)
 }

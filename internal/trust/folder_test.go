@@ -7,6 +7,7 @@ import (
 	"os"
 	"slices"
 
+	"plimsoll/internal/durable"
 	"plimsoll/internal/fault"
 	"plimsoll/internal/ref"
 )
@@ -68,7 +69,7 @@ func (s *Folder) Begin(ctx context.Context, gun ref.GUN) (Change, error) {
 	}
 	base, err := s.Load(ctx, gun)
 	if err != nil && !fault.Is(err, fault.NotFound) {
-		return nil, errors.Join(err, lock.Close(), dir.Close())
+		return nil, errors.Join(err, lock.Release(), dir.Close())
 	}
 	return &folderChange{base: base, dir: dir, lock: lock}, nil
 }
@@ -76,7 +77,7 @@ func (s *Folder) Begin(ctx context.Context, gun ref.GUN) (Change, error) {
 type folderChange struct {
 	base Collection
 	dir  *os.Root
-	lock *os.File
+	lock *durable.Lock
 }
 
 func (c *folderChange) Base() Collection { return c.base }
@@ -101,5 +102,5 @@ func (c *folderChange) Commit(ctx context.Context, u Update) error {
 }
 
 func (c *folderChange) Close(context.Context) error {
-	return errors.Join(c.lock.Close(), c.dir.Close())
+	return errors.Join(c.lock.Release(), c.dir.Close())
 }

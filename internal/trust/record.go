@@ -134,7 +134,7 @@ func (s *PinFile) Set(ctx context.Context, gun ref.GUN, p Pins, keep bool) (err 
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, lock.Close()) }()
+	defer func() { err = errors.Join(err, lock.Release()) }()
 	all := map[ref.GUN]Pins{}
 	if err := readDocument(s.path, pinFile, &all); err != nil {
 		return err

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"plimsoll/internal/durable"
 	"plimsoll/internal/fault"
 	"plimsoll/internal/ref"
 )
@@ -27,7 +28,7 @@ type memory interface {
 // are only a cache and may be written by several processes.
 type state struct {
 	dir  *os.Root
-	lock *os.File
+	lock *durable.Lock
 	name string
 }
 
@@ -55,7 +56,7 @@ func openState(ctx context.Context, path string, gun ref.GUN) (*state, error) {
 	return &state{dir: dir, lock: lock, name: filepath.Join(path, string(gun), collectionDir)}, nil
 }
 
-func (s *state) close() error { return errors.Join(s.lock.Close(), s.dir.Close()) }
+func (s *state) close() error { return errors.Join(s.lock.Release(), s.dir.Close()) }
 
 func stateName(role string) string { return url.PathEscape(role) + ".json" }
 

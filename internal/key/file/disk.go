@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"syscall"
 
+	"plimsoll/internal/durable"
 	"plimsoll/internal/fault"
 	"plimsoll/internal/key"
 )
@@ -181,18 +182,10 @@ func writeNew(path string, text []byte, mode fs.FileMode) (err error) {
 	} else if err != nil {
 		return err
 	}
-	return syncDir(dir)
+	return durable.SyncFolder(dir)
 }
 
 func fill(f *os.File, text []byte, mode fs.FileMode) error {
 	_, err := f.Write(text)
 	return errors.Join(err, f.Chmod(mode), f.Sync(), f.Close())
-}
-
-func syncDir(path string) error {
-	d, err := os.Open(path) // #nosec G304 -- the folder of a file that the user names
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }

@@ -65,14 +65,16 @@ func (s *Store) tryClaim(ctx context.Context, gun ref.GUN) (own *claim, conditio
 	defer cancel()
 	held, err := s.readClaim(quick, gun)
 	if err != nil || (held != nil && !s.stale(held)) {
-		return nil, false, err
+		return nil, false, s.slow(ctx, err)
 	}
 	own = &claim{Number: rand.Text(), Time: s.cfg.Now().UTC().Truncate(time.Second)}
 	err = s.putClaim(quick, gun, own, oci.Condition{IfMatch: impossible})
 	if fault.Is(err, fault.Conflict) {
 		return nil, true, nil
 	} else if err != nil {
-		return nil, false, err
+		// It may have arrived all the same, and nobody else would wait for less
+		// than its whole age.
+		return nil, false, errors.Join(s.slow(ctx, err), s.release(context.WithoutCancel(ctx), gun, own))
 	}
 	select {
 	case <-ctx.Done():
@@ -86,6 +88,15 @@ func (s *Store) tryClaim(ctx context.Context, gun ref.GUN) (own *claim, conditio
 		return nil, false, nil
 	}
 	return own, false, nil
+}
+
+// slow says so if err is about a registry that took longer than a PUT may.
+func (s *Store) slow(ctx context.Context, err error) error {
+	if ctx.Err() != nil || !errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	err = fault.Errorf(fault.Unavailable, "the registry answers too slowly to keep publishers apart: %w", err)
+	return fault.Hint(err, "nothing was published: try again")
 }
 
 // impossible is an entity tag that no manifest has: the digest is that of

@@ -89,6 +89,8 @@ func (s *Store) load(ctx context.Context, gun ref.GUN) (*collection, error) {
 	m, err := s.cfg.Registry.Manifest(ctx, gun.Reference().WithTag(Tag))
 	if fault.Is(err, fault.NotFound) {
 		return nil, fault.Errorf(fault.NotFound, "no trust data for %q: %w", gun, err)
+	} else if fault.Is(err, fault.Invalid) { // whoever serves this serves wrong evidence
+		return nil, fault.Errorf(fault.Untrusted, "trust data of %q: %w", gun, err)
 	} else if err != nil {
 		return nil, fmt.Errorf("trust data of %q: %w", gun, err)
 	}

@@ -266,6 +266,38 @@ func TestDeadPublisher(t *testing.T) {
 	}
 }
 
+// TestSlowRegistry takes a claim and answers too late: the next publisher need
+// not wait for it.
+func TestSlowRegistry(t *testing.T) {
+	honest, gun := newServer(t, false)
+	next := honest.next
+	var slow sync.Once
+	honest.next = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		rec := httptest.NewRecorder()
+		next.ServeHTTP(rec, r)
+		if r.Method == http.MethodPut && strings.HasSuffix(r.URL.Path, claimTag) {
+			slow.Do(func() { time.Sleep(300 * time.Millisecond) })
+		}
+		for k, v := range rec.Header() {
+			w.Header()[k] = v
+		}
+		w.WriteHeader(rec.Code)
+		w.Write(rec.Body.Bytes())
+	})
+	s := newStore()
+	if _, err := s.Begin(t.Context(), gun); !fault.Is(err, fault.Unavailable) || fault.HintOf(err) == "" {
+		t.Fatalf("a slow claim: %v", err)
+	}
+	s.cfg.Patience = time.Second
+	c, err := s.Begin(t.Context(), gun)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Close(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestClaimedAtOnce: of two that claim at once one goes on.
 func TestClaimedAtOnce(t *testing.T) {
 	_, gun := newServer(t, false)
