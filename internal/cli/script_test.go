@@ -4,6 +4,7 @@ import (
 	"archive/tar"
 	"context"
 	"errors"
+	"io"
 	"log"
 	"net/http/httptest"
 	"os"
@@ -37,7 +38,7 @@ func TestScripts(t *testing.T) {
 		Dir:                 "testdata/script",
 		RequireExplicitExec: true,
 		Setup: func(env *testscript.Env) error {
-			server := httptest.NewServer(registry.New(registry.WithReferrersSupport(true), registry.Logger(log.New(os.Stderr, "", 0))))
+			server := httptest.NewServer(registry.New(registry.WithReferrersSupport(true), registry.Logger(log.New(io.Discard, "", 0))))
 			env.Defer(server.Close)
 			env.Setenv("REGISTRY", strings.TrimPrefix(server.URL, "http://"))
 			env.Setenv("PLIMSOLL_DATA", filepath.Join(env.WorkDir, "data"))

@@ -211,7 +211,7 @@ func (r *Runner) end(ctx context.Context, c *container) (err error) {
 	if err := os.Remove(pidFile(c.id)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	if err := removeTree(filepath.Join(c.home, writable), lockFile); err != nil {
+	if err := removeTree(filepath.Join(c.home, writable)); err != nil {
 		return err
 	}
 	if err := ignore(unix.Unlink(filepath.Join(c.home, imageFile)), unix.ENOENT); err != nil {
@@ -220,5 +220,5 @@ func (r *Runner) end(ctx context.Context, c *container) (err error) {
 	if err := r.config.IDs.Free(ctx, c.id); err != nil {
 		return err
 	}
-	return removeTree(c.home, lockFile)
+	return removeTree(c.home)
 }

@@ -10,11 +10,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// removeTree removes the folder path and all that is in it, except that the file
-// keep goes last. It needs two descriptors and no stack, however deep a container
-// made its folders: a folder that is not empty is moved up, next to the others,
-// until its turn comes. It is no error if another process does the same.
-func removeTree(path, keep string) (err error) {
+// removeTree removes the folder path and all that is in it, the lock file of a
+// container's folder last. It needs two descriptors and no stack, however deep a
+// container made its folders: a folder that is not empty is moved up, next to the
+// others, until its turn comes. It is no error if another process does the same.
+func removeTree(path string) (err error) {
 	top, err := openFolder(unix.AT_FDCWD, path)
 	if errors.Is(err, unix.ENOENT) {
 		return nil
@@ -22,14 +22,14 @@ func removeTree(path, keep string) (err error) {
 	if err != nil {
 		return fmt.Errorf("remove %q: %w", path, err)
 	}
-	r := &remover{top: int(top.Fd()), keep: keep}
+	r := &remover{top: int(top.Fd())}
 	err = r.empty(top)
 	for err == nil && r.next < r.moved {
 		name := movedName(r.next)
 		r.next++
 		err = r.folder(name)
 	}
-	err = errors.Join(err, ignore(unix.Unlinkat(r.top, keep, 0), unix.ENOENT), top.Close())
+	err = errors.Join(err, ignore(unix.Unlinkat(r.top, lockFile, 0), unix.ENOENT), top.Close())
 	if err == nil {
 		// Not empty: whoever looks after dead containers found it without its lock
 		// just now, made that again, and removes both.
@@ -44,7 +44,6 @@ func removeTree(path, keep string) (err error) {
 // remover moves folders into the folder top, under numbers.
 type remover struct {
 	top         int
-	keep        string
 	next, moved int
 }
 
@@ -81,7 +80,7 @@ func (r *remover) empty(f *os.File) error {
 }
 
 func (r *remover) entry(dir int, name string) error {
-	if dir == r.top && name == r.keep {
+	if dir == r.top && name == lockFile {
 		return nil
 	}
 	err := unix.Unlinkat(dir, name, 0)

@@ -22,7 +22,7 @@ func TestRemoveTree(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := removeTree(home, "lock"); err != nil {
+	if err := removeTree(home); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := os.Lstat(home); !errors.Is(err, os.ErrNotExist) {
@@ -31,7 +31,7 @@ func TestRemoveTree(t *testing.T) {
 	if _, err := os.Stat(kept); err != nil {
 		t.Errorf("what a link led to is gone: %v", err)
 	}
-	if err := removeTree(home, "lock"); err != nil {
+	if err := removeTree(home); err != nil {
 		t.Errorf("a second time: %v", err)
 	}
 }
@@ -46,7 +46,7 @@ func TestRemoveTreeBesideAnother(t *testing.T) {
 	var both sync.WaitGroup
 	for range 2 {
 		both.Go(func() {
-			if err := removeTree(home, "lock"); err != nil {
+			if err := removeTree(home); err != nil {
 				t.Error(err)
 			}
 		})

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"log"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -278,9 +279,7 @@ func TestSlowRegistry(t *testing.T) {
 		if r.Method == http.MethodPut && strings.HasSuffix(r.URL.Path, claimTag) {
 			slow.Do(func() { time.Sleep(300 * time.Millisecond) })
 		}
-		for k, v := range rec.Header() {
-			w.Header()[k] = v
-		}
+		maps.Copy(w.Header(), rec.Header())
 		w.WriteHeader(rec.Code)
 		w.Write(rec.Body.Bytes())
 	})
