@@ -171,9 +171,6 @@ func (r *Runner) Run(ctx context.Context, req Request, layers []string, streams 
 		return 0, err
 	}
 	p.use(backend)
-	if err != nil {
-		return 0, err
-	}
 	connected, err := streams.connect()
 	if err != nil {
 		return 0, err
@@ -182,9 +179,9 @@ func (r *Runner) Run(ctx context.Context, req Request, layers []string, streams 
 	if err == nil {
 		code, err = r.attend(ctx, p, backend, prepared.Sub(start), signals)
 	}
-	if err == nil {
-		connected.drain()
-	}
+	// Nothing writes to the caller's streams after this call, whatever came of it.
+	err = errors.Join(err, connected.release())
+	connected.drain()
 	return code, err
 }
 

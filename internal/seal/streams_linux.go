@@ -86,13 +86,15 @@ func rest(w io.Writer, r *os.File) {
 	_, _ = w.Write(b)                              // as above
 }
 
-// release closes the container's ends here, so that ours end with it.
+// release closes the container's ends here, so that ours end with it. A second
+// call does nothing.
 func (p *pipes) release() error {
 	var err error
-	for _, f := range p.inside {
+	for i, f := range p.inside {
 		if f != nil {
 			err = errors.Join(err, f.Close())
 		}
+		p.inside[i] = nil
 	}
 	return err
 }
