@@ -45,15 +45,15 @@ type question struct {
 // checks asks the gate about every image.
 func (s *story) checks(ctx context.Context) error {
 	s.stage.prose("The policy: signed under the root above; nothing exploited; nothing serious that has a fix.")
-	s.stage.command("cat policy.yaml")
+	s.stage.command("cat data/policy.yaml")
 	s.stage.limit = tableLines
-	text, err := os.ReadFile(s.path("policy.yaml"))
+	text, err := os.ReadFile(s.path("data/policy.yaml"))
 	if err != nil {
 		return fmt.Errorf("read policy: %w", err)
 	}
 	s.stage.output(string(text))
 	s.stage.limit = usualLines
-	if _, err := s.plimsoll(ctx, allowed, "policy", "lint", "policy.yaml"); err != nil {
+	if _, err := s.plimsoll(ctx, allowed, "policy", "lint", "data/policy.yaml"); err != nil {
 		return err
 	}
 	if err := s.alter(); err != nil {

@@ -35,7 +35,8 @@ func (r result) text() string { return r.out + r.errs }
 func (s *story) settings() map[string]string {
 	return map[string]string{
 		"PLIMSOLL_DATA":           s.path("data"),
-		"PLIMSOLL_POLICY":         s.path("policy.yaml"),
+		"PLIMSOLL_CONFIG":         "", // whatever the person has set otherwise
+		"PLIMSOLL_POLICY":         "",
 		"PLIMSOLL_PLAIN_HTTP":     "true",
 		"PLIMSOLL_PKCS11_PIN":     pin,
 		"PLIMSOLL_KEY_PASSPHRASE": "the demo's",

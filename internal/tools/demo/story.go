@@ -62,7 +62,7 @@ func tell(ctx context.Context, top string, w io.Writer) (err error) {
 		{"Running sealed", s.runs},
 		{"Who decided what", s.records},
 	}
-	s.stage.prose("All this happens in %s, with PLIMSOLL_DATA=data, PLIMSOLL_POLICY=policy.yaml and\n"+
+	s.stage.prose("All this happens in %s, with PLIMSOLL_DATA=data and\n"+
 		"PLIMSOLL_PLAIN_HTTP=true. Each command is shown, then run; each ✓ has been checked.", s.dir)
 	for i, part := range parts {
 		s.stage.title(i+1, part.title)
@@ -132,7 +132,7 @@ func (s *story) writePolicy() error {
 	filled := os.Expand(string(text), func(name string) string {
 		return map[string]string{"REGISTRY": s.registry.Address, "ROOT_KEY": s.root, "USER": me.Username, "FOLDER": s.path("shared")}[name]
 	})
-	if err := os.WriteFile(s.path("policy.yaml"), []byte(filled), 0o644); err != nil {
+	if err := os.WriteFile(s.path("data/policy.yaml"), []byte(filled), 0o644); err != nil {
 		return fmt.Errorf("write policy: %w", err)
 	}
 	return nil
