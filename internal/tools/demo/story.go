@@ -132,7 +132,10 @@ func (s *story) writePolicy() error {
 	filled := os.Expand(string(text), func(name string) string {
 		return map[string]string{"REGISTRY": s.registry.Address, "ROOT_KEY": s.root, "USER": me.Username, "FOLDER": s.path("shared")}[name]
 	})
-	if err := os.WriteFile(s.path("data/policy.yaml"), []byte(filled), 0o644); err != nil {
+	if err := os.MkdirAll(s.path("data"), 0o700); err != nil {
+		return fmt.Errorf("make the folder of state: %w", err)
+	}
+	if err := os.WriteFile(s.path("data/policy.yaml"), []byte(filled), 0o600); err != nil {
 		return fmt.Errorf("write policy: %w", err)
 	}
 	return nil
