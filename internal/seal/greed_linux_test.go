@@ -169,19 +169,3 @@ func TestLinksWhereTheRuntimeMounts(t *testing.T) {
 		h.clean(t)
 	}
 }
-
-// TestSparedFromOutOfMemory runs a container from a service that the kernel
-// spares when memory runs out.
-func TestSparedFromOutOfMemory(t *testing.T) {
-	h := newHost(t)
-	const file = "/proc/self/oom_score_adj"
-	old, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(file, []byte("-500"), 0); err != nil {
-		t.Skipf("needs CAP_SYS_RESOURCE: %v", err)
-	}
-	defer func() { _ = os.WriteFile(file, old, 0) }()
-	expect(t, h.must(t, request("cat", file)), file+": 0\n")
-}

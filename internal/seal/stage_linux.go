@@ -187,13 +187,12 @@ func limitSelf() error {
 	if err := syscall.Setrlimit(syscall.RLIMIT_CORE, &syscall.Rlimit{}); err != nil {
 		return fmt.Errorf("limit core dumps: %w", err)
 	}
-	return killable()
+	return killable("/proc/self/oom_score_adj")
 }
 
 // killable takes back what a service manager may have given us: a container that
 // is spared when memory runs out hangs at its limit, and others die in its place.
-func killable() error {
-	const file = "/proc/self/oom_score_adj"
+func killable(file string) error {
 	b, err := os.ReadFile(file)
 	if err != nil {
 		return fmt.Errorf("read who is spared: %w", err)
