@@ -33,7 +33,7 @@ const maxFiles = 1000
 type Config struct {
 	Registry *oci.Client
 	// PutTime is the longest that a PUT of a manifest may take; publishers of
-	// one repository must agree on it. 0 means 4 s, or half a second for a
+	// one repository must agree on it. 0 means 4 s, or one second for a
 	// registry on this machine.
 	PutTime time.Duration
 	// Patience is how long to wait for another publisher to finish. 0 means two
@@ -63,7 +63,7 @@ func (s *Store) putTime(gun ref.GUN) time.Duration {
 		return s.cfg.PutTime
 	}
 	if isLoopback(gun.Reference().Host) {
-		return 500 * time.Millisecond
+		return time.Second
 	}
 	return 4 * time.Second
 }

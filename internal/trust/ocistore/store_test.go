@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -68,7 +69,7 @@ func newServer(t *testing.T, conditions bool) (*server, ref.GUN) {
 }
 
 func newStore() *Store {
-	return New(Config{Registry: oci.New(oci.Config{PlainHTTP: true}), PutTime: 150 * time.Millisecond, Patience: 30 * time.Second})
+	return New(Config{Registry: oci.New(oci.Config{PlainHTTP: true}), PutTime: 400 * time.Millisecond, Patience: 30 * time.Second})
 }
 
 func commit(ctx context.Context, s *Store, gun ref.GUN, u trust.Update) (err error) {
@@ -272,12 +273,12 @@ func TestDeadPublisher(t *testing.T) {
 func TestSlowRegistry(t *testing.T) {
 	honest, gun := newServer(t, false)
 	next := honest.next
-	var slow sync.Once
+	var slow atomic.Bool // the first claim has been slowed down
 	honest.next = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		rec := httptest.NewRecorder()
 		next.ServeHTTP(rec, r)
-		if r.Method == http.MethodPut && strings.HasSuffix(r.URL.Path, claimTag) {
-			slow.Do(func() { time.Sleep(300 * time.Millisecond) })
+		if r.Method == http.MethodPut && strings.HasSuffix(r.URL.Path, claimTag) && !slow.Swap(true) {
+			time.Sleep(time.Second)
 		}
 		maps.Copy(w.Header(), rec.Header())
 		w.WriteHeader(rec.Code)
@@ -287,7 +288,7 @@ func TestSlowRegistry(t *testing.T) {
 	if _, err := s.Begin(t.Context(), gun); !fault.Is(err, fault.Unavailable) || fault.HintOf(err) == "" {
 		t.Fatalf("a slow claim: %v", err)
 	}
-	s.cfg.Patience = time.Second
+	s.cfg.Patience = 5 * time.Second
 	c, err := s.Begin(t.Context(), gun)
 	if err != nil {
 		t.Fatal(err)
