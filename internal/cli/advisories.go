@@ -37,6 +37,9 @@ of before remain.`,
   plimsoll advisories build ./advisories --skip-invalid -o json`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := env.checkOutput(); err != nil {
+				return err
+			}
 			p := env.startProgress("reading advisories")
 			o.Progress = p.add
 			built, reports, err := env.Settings.BuildAdvisories(cmd.Context(), args[0], o)
@@ -76,6 +79,9 @@ func newAdvisoriesStatus(env *Env) *cobra.Command {
 		Example: "  plimsoll advisories status\n  plimsoll advisories status -o json",
 		Args:    cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
+			if err := env.checkOutput(); err != nil {
+				return err
+			}
 			store, err := env.Settings.Advisories()
 			if err != nil {
 				return err

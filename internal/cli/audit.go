@@ -198,6 +198,9 @@ func newAuditProve(env *Env) *cobra.Command {
 		Example: "  plimsoll audit prove 17 > proof.json",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := env.checkOutput(); err != nil {
+				return err
+			}
 			index, err := strconv.ParseInt(args[0], 10, 64)
 			if err != nil {
 				return fault.Errorf(fault.Usage, "%q is not the index of an event", args[0])

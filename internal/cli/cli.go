@@ -119,6 +119,14 @@ func usageErrors(cmd *cobra.Command) {
 	}
 }
 
+// text is what err says, in a person's words where Ctrl-C ended the command.
+func text(err error) string {
+	if errors.Is(err, context.Canceled) {
+		return strings.ReplaceAll(err.Error(), context.Canceled.Error(), "interrupted")
+	}
+	return err.Error()
+}
+
 // report prints err and its hint, and returns the exit code for it.
 func (env *Env) report(err error) int {
 	if err == nil {
@@ -131,7 +139,7 @@ func (env *Env) report(err error) int {
 			return code
 		}
 	}
-	fmt.Fprintf(env.Err, "plimsoll: error: %s\n", printable(err.Error()))
+	fmt.Fprintf(env.Err, "plimsoll: error: %s\n", printable(text(err)))
 	if hint := fault.HintOf(err); hint != "" {
 		fmt.Fprintf(env.Err, "plimsoll: hint: %s\n", printable(hint))
 	}

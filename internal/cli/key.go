@@ -114,15 +114,18 @@ func newKeyList(env *Env) *cobra.Command {
 }
 
 // keys lists the keys below the URI in args or, without one, everywhere; there,
-// a place that does not exist is no error.
+// a place that does not exist is no error, nor are tokens that cannot be reached.
 func (env *Env) keys(ctx context.Context, args []string) ([]key.Info, error) {
 	providers := app.Keys(env)
 	if len(args) == 1 {
 		return providers.List(ctx, args[0])
 	}
 	tokens, err := providers.List(ctx, "pkcs11:")
-	if errors.Is(err, pkcs11.ErrNoModule) {
+	if fault.Is(err, fault.Unavailable) && ctx.Err() == nil {
 		fmt.Fprintf(env.Err, "plimsoll: note: no tokens are listed: %s\n", printable(err.Error()))
+		if hint := fault.HintOf(err); hint != "" && !errors.Is(err, pkcs11.ErrNoModule) {
+			fmt.Fprintf(env.Err, "plimsoll: hint: %s\n", printable(hint))
+		}
 	} else if err != nil {
 		return nil, err
 	}

@@ -2,9 +2,22 @@ package cli
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
+	"io"
+	"strings"
 	"testing"
 )
+
+func TestInterrupted(t *testing.T) {
+	ctx, stop := context.WithCancel(t.Context())
+	stop()
+	var errw bytes.Buffer
+	code := Main(ctx, []string{"--data", t.TempDir(), "advisories", "build", "../../testdata/advisories"}, nil, io.Discard, &errw)
+	if code != exitFailed || !strings.HasSuffix(errw.String(), ": interrupted\n") {
+		t.Errorf("exit %d, wrote %q", code, errw.String())
+	}
+}
 
 func TestJSONCommandsNoTerminal(t *testing.T) {
 	var out bytes.Buffer

@@ -43,6 +43,9 @@ func newPolicyLint(env *Env) *cobra.Command {
 		Example: "  plimsoll policy lint policy.yaml",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
+			if err := env.checkOutput(); err != nil {
+				return err
+			}
 			d, err := readPolicy(args[0])
 			if err != nil {
 				return err
@@ -91,6 +94,9 @@ func newPolicyExplain(env *Env) *cobra.Command {
 		Example: "  plimsoll policy explain policy.yaml --environment production",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
+			if err := env.checkOutput(); err != nil {
+				return err
+			}
 			d, err := readPolicy(args[0])
 			if err != nil {
 				return err

@@ -78,8 +78,13 @@ func rootStateOf(r trust.RootInfo) rootState {
 }
 
 func (env *Env) showPin(cmd *cobra.Command, gun ref.GUN) error {
+	if err := env.checkOutput(); err != nil {
+		return err
+	}
 	services := env.Settings.Trust(env)
+	p := env.startProgress("reading trust data of " + string(gun))
 	root, err := services.Client.Peek(cmd.Context(), gun)
+	p.finish()
 	if err != nil {
 		return err
 	}

@@ -59,8 +59,13 @@ which of the keys are held here. Expired metadata is shown, not refused.`,
 }
 
 func (env *Env) trustStatus(cmd *cobra.Command, gun ref.GUN) error {
+	if err := env.checkOutput(); err != nil {
+		return err
+	}
 	services := env.Settings.Trust(env)
+	p := env.startProgress("reading trust data of " + string(gun))
 	status, err := readStatus(cmd, services, gun)
+	p.finish()
 	if err != nil {
 		return err
 	}

@@ -46,6 +46,9 @@ from the root keys that are pinned for the repository.`,
 			"  plimsoll verify registry.example.com/team/app:1.4 --role releases --role security",
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := env.checkOutput(); err != nil {
+				return err
+			}
 			r, err := inRegistry(args[0])
 			if err != nil {
 				return err

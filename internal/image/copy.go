@@ -126,7 +126,7 @@ func (p *plan) addIndex(ctx context.Context, index v1.Index, depth int) error {
 func (p *plan) addContent(ctx context.Context, d v1.Descriptor, m v1.Manifest) error {
 	for _, c := range append([]v1.Descriptor{m.Config}, m.Layers...) {
 		if foreignTypes[c.MediaType] {
-			return fault.Errorf(fault.Invalid, "media type %q: the content of foreign layers is elsewhere (%q) and is not copied", c.MediaType, c.URLs)
+			return foreign(c)
 		}
 		if !p.known[c.Digest] {
 			p.known[c.Digest] = true

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"strings"
 
@@ -48,6 +49,15 @@ var foreignTypes = map[string]bool{
 	"application/vnd.docker.image.rootfs.foreign.diff.tar.gzip":    true,
 }
 
+// foreign refuses the foreign layer d and says where its content is to be had.
+func foreign(d v1.Descriptor) error {
+	where := "elsewhere, and the manifest does not say where"
+	if len(d.URLs) > 0 {
+		where = fmt.Sprintf("at %q", d.URLs)
+	}
+	return fault.Errorf(fault.Invalid, "media type %q: the content of this foreign layer is %s: it is not fetched", d.MediaType, where)
+}
+
 // layerType returns how a layer of d's media type is packed.
 func layerType(d v1.Descriptor) (compression, error) {
 	c, ok := layerTypes[d.MediaType]
@@ -55,7 +65,7 @@ func layerType(d v1.Descriptor) (compression, error) {
 	case ok:
 		return c, nil
 	case foreignTypes[d.MediaType]:
-		return "", fault.Errorf(fault.Invalid, "media type %q: the content of foreign layers is elsewhere (%q) and is not fetched", d.MediaType, d.URLs)
+		return "", foreign(d)
 	case strings.HasSuffix(d.MediaType, "+encrypted"):
 		return "", fault.Errorf(fault.Invalid, "media type %q: encrypted layers cannot be looked into", d.MediaType)
 	}

@@ -240,7 +240,7 @@ func TestWalkRefusesHostileBlobs(t *testing.T) {
 		{"plain called gzip", oci.DockerLayerGzip, plain, image.Caps{}, "plain tar, its media type says gzip"},
 		{"unknown media type", "application/vnd.in-toto+json", plain, image.Caps{}, "not that of a layer"},
 		{"encrypted", v1.MediaTypeImageLayerGzip + "+encrypted", packed, image.Caps{}, "encrypted"},
-		{"foreign", "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip", packed, image.Caps{}, "foreign"},
+		{"foreign", "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip", packed, image.Caps{}, "the manifest does not say where: it is not fetched"},
 		{"bomb by size", v1.MediaTypeImageLayerGzip, gzipOf(t, zeros), image.Caps{Bytes: 1 << 20}, "decompression bomb: more than"},
 		{"bomb by ratio", v1.MediaTypeImageLayerGzip, gzipOf(t, zeros), image.Caps{Ratio: 100, Grace: 1 << 20}, "decompression bomb: "},
 		{"zstd bomb by ratio", v1.MediaTypeImageLayerZstd, zstdOf(t, zeros), image.Caps{Grace: 1 << 20}, "decompression bomb: "},

@@ -423,6 +423,17 @@ func TestPlainHTTPIsForLoopbackOnly(t *testing.T) {
 	}
 }
 
+// TestNoTLS names the setting that a registry without TLS on this machine needs.
+func TestNoTLS(t *testing.T) {
+	server := httptest.NewServer(http.NotFoundHandler())
+	defer server.Close()
+	r := ref.Reference{Host: server.Listener.Addr().String(), Path: "app", Tag: "1"}
+	_, err := oci.New(oci.Config{}).Manifest(t.Context(), r)
+	if !fault.Is(err, fault.Unavailable) || !strings.Contains(err.Error(), "does not speak TLS") || !strings.Contains(fault.HintOf(err), "--plain-http") {
+		t.Errorf("error %v, hint %q", err, fault.HintOf(err))
+	}
+}
+
 type roundTripper func(*http.Request) (*http.Response, error)
 
 func (f roundTripper) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }

@@ -1,6 +1,7 @@
 package oci
 
 import (
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -29,7 +30,7 @@ const (
 func (c *Client) do(req *http.Request, r ref.Reference, want ...int) (*http.Response, error) {
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return nil, explain(err, req, r)
+		return nil, c.explain(err, req, r)
 	}
 	if slices.Contains(want, resp.StatusCode) {
 		return resp, nil
@@ -40,7 +41,7 @@ func (c *Client) do(req *http.Request, r ref.Reference, want ...int) (*http.Resp
 }
 
 // explain gives an error that came instead of an answer its kind.
-func explain(err error, req *http.Request, r ref.Reference) error {
+func (c *Client) explain(err error, req *http.Request, r ref.Reference) error {
 	var refused *errcode.ErrorResponse
 	switch {
 	case errors.Is(err, auth.ErrBasicCredentialNotFound):
@@ -52,6 +53,10 @@ func explain(err error, req *http.Request, r ref.Reference) error {
 	var u *url.Error
 	if errors.As(err, &u) {
 		err = u.Err
+	}
+	if noTLS := new(tls.RecordHeaderError); errors.As(err, noTLS) && !c.plainHTTP && isLoopback(r.Host) {
+		err := fault.Errorf(fault.Unavailable, "registry %q does not speak TLS: %w", r.Host, err)
+		return fault.Hint(err, "--plain-http (PLIMSOLL_PLAIN_HTTP=1) speaks to registries on this machine without it")
 	}
 	if k := fault.KindOf(err); k != fault.Internal {
 		return fmt.Errorf("registry %q: %w", r.Host, err)
