@@ -27,8 +27,9 @@ type Copied struct {
 
 // Copy copies the image src to dst, a registry or a layout, byte for byte: all
 // of an index ("" or [AllPlatforms]), or the manifest of one platform. Every
-// blob is checked against its digest on the way. On an error dst names what it
-// named before: a layout is as it was, and in a registry at most blobs and
+// blob is checked against its digest on the way, and every layer that dst does
+// not have yet is walked: what could not be scanned, signed or run is not copied
+// either. On an error dst names what it named before: a layout is as it was, and in a registry at most blobs and
 // manifests without a tag are left.
 func (o *Opener) Copy(ctx context.Context, src, dst Name, platform string) (Copied, error) {
 	c, err := o.copy(ctx, src, dst, platform)
@@ -50,7 +51,7 @@ func (o *Opener) copy(ctx context.Context, src, dst Name, platform string) (Copi
 		}
 		from.top = m.Manifest
 	}
-	p := plan{blobs: from.blobs, check: from.check, known: map[ref.Digest]bool{}}
+	p := plan{blobs: from.blobs, check: from.check, known: map[ref.Digest]bool{}, layers: layers{}}
 	if err := p.add(ctx, from.top, 0); err != nil {
 		return Copied{}, err
 	}
@@ -74,6 +75,7 @@ type plan struct {
 	agrees    bool  // check passed for one of the images
 	disagreed error // or what it said
 	known     map[ref.Digest]bool
+	layers    layers
 	content   []v1.Descriptor // configs and layers
 	manifests []document      // those that others name first, the top last
 }
@@ -133,6 +135,9 @@ func (p *plan) addContent(ctx context.Context, d v1.Descriptor, m v1.Manifest) e
 			p.content = append(p.content, c)
 		}
 	}
+	if err := p.layers.add(ctx, p.blobs, d, m); err != nil {
+		return err
+	}
 	if p.check != nil && !p.agrees {
 		image := Image{Blobs: p.blobs}
 		p.disagreed = image.load(ctx, d, m)
@@ -148,7 +153,13 @@ func (p *plan) addContent(ctx context.Context, d v1.Descriptor, m v1.Manifest) e
 // is not there.
 func (p *plan) run(ctx context.Context, to destination) error {
 	for _, d := range p.content {
-		open := func() (io.ReadCloser, error) { return p.blobs.Open(ctx, d) }
+		open := func() (io.ReadCloser, error) {
+			r, err := p.blobs.Open(ctx, d)
+			if l, ok := p.layers[d.Digest]; ok && err == nil {
+				r = inspect(ctx, r, l.image, l.index)
+			}
+			return r, err
+		}
 		if err := to.blob(ctx, d, open); err != nil {
 			return err
 		}
