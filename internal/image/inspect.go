@@ -84,7 +84,7 @@ func (s *inspected) end(err error) error {
 func (s *inspected) Close() error {
 	if !s.walked {
 		_ = s.feed.CloseWithError(context.Canceled)
-		<-s.done
+		_ = <-s.done // nobody asks any more what was wrong
 		s.walked = true
 		if s.err == nil {
 			s.err = fault.Errorf(fault.Unavailable, "read after close")
