@@ -4,10 +4,10 @@ import (
 	"context"
 	"errors"
 	"io"
+	"io/fs"
 
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 
-	"plimsoll/internal/fault"
 	"plimsoll/internal/oci"
 	"plimsoll/internal/ref"
 )
@@ -84,11 +84,8 @@ func (s *inspected) end(err error) error {
 func (s *inspected) Close() error {
 	if !s.walked {
 		_ = s.feed.CloseWithError(context.Canceled)
-		_ = <-s.done // nobody asks any more what was wrong
+		s.err = errors.Join(fs.ErrClosed, <-s.done)
 		s.walked = true
-		if s.err == nil {
-			s.err = fault.Errorf(fault.Unavailable, "read after close")
-		}
 	}
 	return s.r.Close()
 }
