@@ -66,7 +66,7 @@ func parseManifest(b []byte) (*manifest, error) {
 	var doc struct {
 		Sources []entry `yaml:"sources"`
 	}
-	if err := yaml.UnmarshalWithOptions(b, &doc, yaml.Strict()); err != nil {
+	if err := decodeYAML(b, &doc); err != nil {
 		return nil, fault.Errorf(fault.Invalid, "%s: %w", manifestName, err)
 	}
 	if len(doc.Sources) == 0 {
@@ -118,4 +118,15 @@ func parseDate(s string) (time.Time, error) {
 		return time.Time{}, fmt.Errorf("%q is neither a day (2006-01-02) nor a moment (RFC 3339)", s)
 	}
 	return t.UTC(), nil
+}
+
+// decodeYAML decodes b strictly. The parser panics on some malformed documents;
+// to us they are malformed and no more.
+func decodeYAML(b []byte, to any) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("not YAML that can be parsed: %v", r)
+		}
+	}()
+	return yaml.UnmarshalWithOptions(b, to, yaml.Strict())
 }
