@@ -21,7 +21,7 @@ func parseOSV(body []byte) ([]*advisory.Record, []error) {
 
 // parseOSVYAML reads one OSV record in YAML.
 func parseOSVYAML(body []byte) ([]*advisory.Record, []error) {
-	b, err := yaml.YAMLToJSON(body)
+	b, err := yamlToJSON(body)
 	if err != nil {
 		return nil, []error{err}
 	}
@@ -70,4 +70,14 @@ func eachOf(body []byte, parse func([]byte) (*advisory.Record, error)) (records 
 		records = append(records, r)
 	}
 	return records, errs
+}
+
+// yamlToJSON converts body; see [decodeYAML] about panics.
+func yamlToJSON(body []byte) (b []byte, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("not YAML that can be parsed: %v", r)
+		}
+	}()
+	return yaml.YAMLToJSON(body)
 }
