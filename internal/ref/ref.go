@@ -7,7 +7,7 @@
 package ref
 
 import (
-	"net"
+	"fmt"
 	"strings"
 
 	"github.com/distribution/reference"
@@ -52,7 +52,10 @@ func Parse(s string) (Reference, error) {
 	if err != nil {
 		return Reference{}, fault.Errorf(fault.Invalid, "image name %q: %w", s, err)
 	}
-	r := Reference{Host: normalHost(reference.Domain(named)), Path: reference.Path(named)}
+	r, err := repository(named)
+	if err != nil {
+		return Reference{}, fault.Errorf(fault.Invalid, "image name %q: %w", s, err)
+	}
 	if t, ok := named.(reference.Tagged); ok {
 		r.Tag = t.Tag()
 	}
@@ -76,15 +79,37 @@ func ParseGUN(s string) (GUN, error) {
 	if !reference.IsNameOnly(named) {
 		return "", fault.Errorf(fault.Invalid, "repository name %q: a tag or digest does not belong here", s)
 	}
-	return Reference{Host: normalHost(reference.Domain(named)), Path: reference.Path(named)}.GUN(), nil
+	r, err := repository(named)
+	if err != nil {
+		return "", fault.Errorf(fault.Invalid, "repository name %q: %w", s, err)
+	}
+	return r.GUN(), nil
 }
 
-func normalHost(host string) string {
-	host = strings.ToLower(host)
-	if h, port, err := net.SplitHostPort(host); err == nil && port == "443" {
-		return h
+// repository returns the repository of a name, with its host in lower case and
+// without the port 443.
+//
+// The outcome reads as itself again. Docker takes the first part of a name for
+// a host by its dot, its port or its capital letters, and gives docker.io rules
+// of its own: without care "Team/app" and "team:443/app" would become
+// docker.io/team/app, and "Docker.io/debian" something beside the official one.
+func repository(named reference.Named) (Reference, error) {
+	host := strings.ToLower(reference.Domain(named))
+	if bare, ok := strings.CutSuffix(host, ":443"); ok && readsAsHost(bare) {
+		host = bare
 	}
-	return host
+	if !readsAsHost(host) {
+		return Reference{}, fmt.Errorf("%q names no host without a dot or a port, and a path is in lower case", host)
+	}
+	again, err := reference.ParseNormalizedNamed(host + "/" + reference.Path(named))
+	if err != nil {
+		return Reference{}, err
+	}
+	return Reference{Host: reference.Domain(again), Path: reference.Path(again)}, nil
+}
+
+func readsAsHost(s string) bool {
+	return s == "localhost" || strings.ContainsAny(s, ".:")
 }
 
 // GUN returns the repository's globally unique name.

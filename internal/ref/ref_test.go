@@ -19,6 +19,9 @@ func TestParse(t *testing.T) {
 		{"localhost:5000/app:v1@" + digest, "localhost:5000/app:v1@" + digest},
 		{"localhost:5000/app@" + digest, "localhost:5000/app@" + digest},
 		{"[::1]:5000/app:v1", "[::1]:5000/app:v1"},
+		{"[::1]:443/app:v1", "[::1]/app:v1"},
+		{"team:443/app:1", "team:443/app:1"},
+		{"Docker.io:443/debian", "docker.io/library/debian:latest"},
 	}
 	for _, tt := range tests {
 		got, err := ref.Parse(tt.in)
@@ -26,7 +29,7 @@ func TestParse(t *testing.T) {
 			t.Errorf("Parse(%q) = %q, %v; want %q", tt.in, got, err, tt.want)
 		}
 	}
-	for _, in := range []string{"", "Team/App", "a b", "app@sha256:12", "app:" + strings.Repeat("x", 200), "../app"} {
+	for _, in := range []string{"", "Team/App", "Team/app", "a b", "app@sha256:12", "app:" + strings.Repeat("x", 200), "../app"} {
 		if got, err := ref.Parse(in); !fault.Is(err, fault.Invalid) {
 			t.Errorf("Parse(%q) = %q, %v; want an invalid name", in, got, err)
 		}
@@ -65,6 +68,11 @@ func TestPattern(t *testing.T) {
 
 func FuzzParse(f *testing.F) {
 	f.Add("debian:12")
+	f.Add("Team/app")
+	f.Add("team:443/app")
+	f.Add("Docker.io:443/debian")
+	f.Add("LOCALHOST:443/app")
+	f.Add("[::1]:443/app")
 	f.Add("localhost:5000/app@sha256:" + strings.Repeat("a", 64))
 	f.Fuzz(func(t *testing.T, s string) {
 		r, err := ref.Parse(s)
