@@ -123,8 +123,3 @@ func decisionTable(w io.Writer, d *verdict.Decision) {
 		}
 	}
 }
-
-// warn says what went wrong without changing the outcome.
-func (env *Env) warn(err error) {
-	fmt.Fprintf(env.Err, "plimsoll: warning: %s\n", oneLine(err.Error()))
-}

@@ -33,6 +33,7 @@ type Env struct {
 	Out, Err io.Writer
 	Settings app.Settings
 	output   string
+	line     line
 }
 
 // exitError ends a command with a code of its own choice after it has printed

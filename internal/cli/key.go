@@ -231,8 +231,3 @@ func short(fingerprint string) string {
 	}
 	return fingerprint
 }
-
-// Notify tells a person that something waits for them.
-func (env *Env) Notify(message string) {
-	fmt.Fprintf(env.Err, "plimsoll: %s\n", printable(message))
-}

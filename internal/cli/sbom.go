@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"sync"
 
 	"github.com/spf13/cobra"
 
@@ -73,28 +72,13 @@ func listed(words []string) string {
 // inventory opens the image and scans it, with a line of progress. What goes
 // wrong with kept facts is told on standard error.
 func (env *Env) inventory(ctx context.Context, name, platform string, fresh bool) (*inventory.Inventory, error) {
-	var mu sync.Mutex
-	var warnings []error
-	warn := func(err error) {
-		mu.Lock()
-		defer mu.Unlock()
-		warnings = append(warnings, err)
-	}
 	p := env.startProgress("scanning " + printable(name))
-	v, err := env.scan(ctx, p, name, platform, fresh, warn)
-	p.finish()
-	for _, w := range warnings {
-		fmt.Fprintf(env.Err, "plimsoll: warning: %s\n", printable(w.Error()))
-	}
-	return v, err
-}
-
-func (env *Env) scan(ctx context.Context, p *progress, name, platform string, fresh bool, warn func(error)) (*inventory.Inventory, error) {
+	defer p.finish()
 	m, err := env.Settings.Images(p.add).Open(ctx, name, platform)
 	if err != nil {
 		return nil, err
 	}
-	return env.Settings.Scanner(fresh, warn).Scan(ctx, m)
+	return env.Settings.Scanner(fresh, env.warn).Scan(ctx, m)
 }
 
 // printInventory writes the whole document at once: what could not be encoded

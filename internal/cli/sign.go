@@ -58,8 +58,11 @@ func inRegistry(name string) (ref.Reference, error) {
 
 func (env *Env) sign(ctx context.Context, t *app.Trust, p *app.Publisher, r ref.Reference, role string) error {
 	if role == "" {
-		var err error
-		if role, err = heldRole(ctx, t, p, r.GUN()); err != nil {
+		err := env.during("reading trust data of "+string(r.GUN()), func() (err error) {
+			role, err = heldRole(ctx, t, p, r.GUN())
+			return err
+		})
+		if err != nil {
 			return err
 		}
 	}
@@ -69,7 +72,7 @@ func (env *Env) sign(ctx context.Context, t *app.Trust, p *app.Publisher, r ref.
 	if err != nil {
 		return err
 	}
-	if err := p.Sign(ctx, role, m); err != nil {
+	if err := env.during("signing "+r.String(), func() error { return p.Sign(ctx, role, m) }); err != nil {
 		return err
 	}
 	v := struct {

@@ -22,7 +22,7 @@ func isTerminal(w any) bool {
 
 // Secret asks for a secret on the terminal, without an echo. It is Unavailable
 // where nobody can be asked, and when ctx ends before the answer.
-func (env *Env) Secret(ctx context.Context, prompt string) ([]byte, error) {
+func (env *Env) Secret(ctx context.Context, prompt string) (secret []byte, err error) {
 	if !isTerminal(env.In) {
 		return nil, fault.Errorf(fault.Unavailable, "%s: nobody to ask: standard input is not a terminal", prompt)
 	}
@@ -31,8 +31,19 @@ func (env *Env) Secret(ctx context.Context, prompt string) ([]byte, error) {
 	if err != nil {
 		return nil, fault.Errorf(fault.Unavailable, "%s: %w", prompt, err)
 	}
+	env.line.mu.Lock() // until the answer is there, no progress is shown
+	defer env.line.mu.Unlock()
+	env.line.clear(env.Err)
+	if err := hush(fd); err != nil { // before the prompt: who sees it may type at once
+		return nil, fault.Errorf(fault.Unavailable, "%s: %w", prompt, err)
+	}
 	fmt.Fprintf(env.Err, "%s: ", prompt)
-	defer fmt.Fprintln(env.Err)
+	defer func() {
+		fmt.Fprintln(env.Err)
+		if e := term.Restore(fd, echoing); e != nil && err == nil {
+			secret, err = nil, fault.Errorf(fault.Unavailable, "%s: %w", prompt, e)
+		}
+	}()
 	type answer struct {
 		secret []byte
 		err    error
@@ -51,16 +62,43 @@ func (env *Env) Secret(ctx context.Context, prompt string) ([]byte, error) {
 		}
 		return a.secret, nil
 	case <-ctx.Done():
-		if err := term.Restore(fd, echoing); err != nil {
-			return nil, fault.Errorf(fault.Unavailable, "%s: %w", prompt, err)
-		}
 		return nil, fault.Errorf(fault.Unavailable, "%s: %w", prompt, context.Cause(ctx))
+	}
+}
+
+// Notify tells a person that something waits for them.
+func (env *Env) Notify(message string) { env.tell("plimsoll: " + printable(message)) }
+
+// warn says what went wrong without changing the outcome.
+func (env *Env) warn(err error) { env.tell("plimsoll: warning: " + oneLine(err.Error())) }
+
+// tell writes a line of its own to standard error.
+func (env *Env) tell(message string) {
+	env.line.mu.Lock()
+	defer env.line.mu.Unlock()
+	env.line.clear(env.Err)
+	fmt.Fprintln(env.Err, message)
+}
+
+// line is the terminal's last line, on which progress is shown. Whoever writes
+// to the terminal meanwhile holds mu and clears the line first.
+type line struct {
+	mu    sync.Mutex
+	shown bool
+}
+
+// clear removes what the line shows; the caller holds mu.
+func (l *line) clear(w io.Writer) {
+	if l.shown {
+		fmt.Fprint(w, "\r\x1b[K")
+		l.shown = false
 	}
 }
 
 // progress says on a terminal how far a long piece of work is, from its second
 // second on. All methods may be called concurrently.
 type progress struct {
+	env   *Env
 	label string
 	done  atomic.Int64 // bytes
 	stop  chan struct{}
@@ -69,12 +107,18 @@ type progress struct {
 
 // startProgress begins a line about label; the caller ends it with finish.
 func (env *Env) startProgress(label string) *progress {
-	p := &progress{label: label, stop: make(chan struct{})}
-	if !isTerminal(env.Err) {
-		return p
+	p := &progress{env: env, label: label, stop: make(chan struct{})}
+	if isTerminal(env.Err) {
+		p.wait.Go(p.show)
 	}
-	p.wait.Go(func() { p.show(env.Err) })
 	return p
+}
+
+// during runs fn, and says so from its second second on.
+func (env *Env) during(label string, fn func() error) error {
+	p := env.startProgress(label)
+	defer p.finish()
+	return fn()
 }
 
 // add counts n more bytes as done.
@@ -86,22 +130,33 @@ func (p *progress) finish() {
 	p.wait.Wait()
 }
 
-func (p *progress) show(w io.Writer) {
-	start, shown := time.Now(), false
+func (p *progress) show() {
+	start := time.Now()
 	tick := time.NewTicker(200 * time.Millisecond)
 	defer tick.Stop()
 	for {
 		select {
 		case <-p.stop:
-			if shown {
-				fmt.Fprint(w, "\r\x1b[K")
-			}
+			p.env.line.mu.Lock()
+			defer p.env.line.mu.Unlock()
+			p.env.line.clear(p.env.Err)
 			return
 		case now := <-tick.C:
 			if now.Sub(start) >= time.Second {
-				shown = true
-				fmt.Fprintf(w, "\r\x1b[K%s … %.0f MB, %.0f s", p.label, float64(p.done.Load())/1e6, now.Sub(start).Seconds())
+				p.draw(now.Sub(start))
 			}
 		}
 	}
+}
+
+func (p *progress) draw(since time.Duration) {
+	p.env.line.mu.Lock()
+	defer p.env.line.mu.Unlock()
+	p.env.line.clear(p.env.Err)
+	p.env.line.shown = true
+	fmt.Fprintf(p.env.Err, "%s … ", p.label)
+	if n := p.done.Load(); n > 0 {
+		fmt.Fprintf(p.env.Err, "%.0f MB, ", float64(n)/1e6)
+	}
+	fmt.Fprintf(p.env.Err, "%.0f s", since.Seconds())
 }

@@ -48,6 +48,11 @@ func (env *Env) publish(cmd *cobra.Command, gun ref.GUN, uris []string, fn func(
 	return p.Remember()
 }
 
+// publishing runs fn, which publishes trust data of gun.
+func (env *Env) publishing(gun ref.GUN, fn func() error) error {
+	return env.during("publishing trust data of "+string(gun), fn)
+}
+
 // published is what the commands that publish say.
 type published struct {
 	GUN    ref.GUN  `json:"gun"`

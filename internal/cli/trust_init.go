@@ -71,7 +71,7 @@ func (env *Env) trustInit(cmd *cobra.Command, gun ref.GUN, f initFlags) error {
 		if err := p.SetExpiries(func(r *trust.Record) error { return setExpiries(r, f.expires) }); err != nil {
 			return err
 		}
-		if err := p.Init(ctx, c); err != nil {
+		if err := env.publishing(gun, func() error { return p.Init(ctx, c) }); err != nil {
 			return err
 		}
 		pins := trust.Pins{Threshold: f.threshold, Keys: fingerprints(c.Root)}

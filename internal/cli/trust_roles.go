@@ -41,7 +41,8 @@ is the URI of one that is held here, or the file of a public key (PEM) that is h
 				if err != nil {
 					return err
 				}
-				if err := p.Delegate(cmd.Context(), trust.RoleConfig{Name: args[1], Keys: ks, Threshold: threshold, Paths: paths}); err != nil {
+				role := trust.RoleConfig{Name: args[1], Keys: ks, Threshold: threshold, Paths: paths}
+				if err := env.publishing(gun, func() error { return p.Delegate(cmd.Context(), role) }); err != nil {
 					return err
 				}
 				return env.printPublished(published{gun, "delegated to", args[1:], fingerprints(ks)})
@@ -119,7 +120,7 @@ have one key, as after init, are rotated at once: one root, one touch.`,
 					return err
 				}
 				roles := strings.Split(args[1], ",")
-				if err := p.Rotate(cmd.Context(), roles, ks, threshold); err != nil {
+				if err := env.publishing(gun, func() error { return p.Rotate(cmd.Context(), roles, ks, threshold) }); err != nil {
 					return err
 				}
 				return env.printPublished(published{gun, "has new keys for", roles, fingerprints(ks)})
@@ -152,7 +153,7 @@ image does this as well. --expires is remembered for this machine's later signat
 				if err := p.SetExpiries(func(r *trust.Record) error { return setExpiries(r, expires) }); err != nil {
 					return err
 				}
-				if err := p.Refresh(cmd.Context()); err != nil {
+				if err := env.publishing(gun, func() error { return p.Refresh(cmd.Context()) }); err != nil {
 					return err
 				}
 				return env.printPublished(published{GUN: gun, Action: "is fresh", Roles: []string{trust.RoleSnapshot, trust.RoleTimestamp}})
