@@ -35,6 +35,9 @@ type Publisher struct {
 	// Mirrors are pull name → GUN; the GUN must be covered by Repositories.
 	Mirrors  ref.Mirrors `yaml:"mirrors"`
 	RootKeys RootKeys    `yaml:"rootKeys"`
+	// Accept is for publishers who sign with other programs, and have no root.
+	// A publisher has either RootKeys or Accept.
+	Accept []Accept `yaml:"accept"`
 	// Hardware is what the root's keys must prove about where they live. No
 	// root has attested keys for this version, so whoever demands it gets a
 	// denial for every image.

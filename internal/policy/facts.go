@@ -23,6 +23,10 @@ type Facts struct {
 	Signers   map[string][]string   // role → fingerprints of the keys that signed it
 	Expires   time.Time             // of the soonest metadata behind Roles
 	SignedErr error
+	// Foreign is set for a publisher who signs in other formats: one for each of
+	// its entries. Those that were accepted also stand in Roles and Signers;
+	// Expires is zero if none of them ends.
+	Foreign []Foreign
 
 	Inventory *inventory.Inventory
 	ScanErr   error
@@ -30,6 +34,15 @@ type Facts struct {
 	Findings []finding.Finding
 	AsOf     time.Time // of the oldest advisories used
 	MatchErr error
+}
+
+// Foreign is what was found for one entry of a publisher's Accept.
+type Foreign struct {
+	Role   string
+	Format string // "cosign" or "notation"
+	Signer string // a key's fingerprint, or a certificate's subject; "" if Err is set
+	Key    string // fingerprint of the key that signed
+	Err    error  // why there is no such signature
 }
 
 func (f *Facts) distro() inventory.Distro {

@@ -45,6 +45,10 @@ func (d *decoder) checkPublisher(path string, p *Publisher) {
 	for from, to := range p.Mirrors {
 		d.checkMirror(path, p, from, to)
 	}
+	if len(p.Accept) > 0 {
+		d.checkAccept(join(path, "accept"), p)
+		return
+	}
 	d.checkRootKeys(join(path, "rootKeys"), p.RootKeys)
 	if h := p.Hardware; h != nil && h.Attestation != "required" {
 		d.fail(join(path, "hardware.attestation"), `can only be "required": without it nothing is known about a key's hardware`)
