@@ -6,11 +6,14 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"time"
 
+	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 	"github.com/spf13/cobra"
 
 	"plimsoll/internal/fault"
+	"plimsoll/internal/policy"
 	"plimsoll/internal/ref"
 	"plimsoll/internal/trust"
 )
@@ -22,28 +25,44 @@ type verified struct {
 	Digest      ref.Digest   `json:"digest"`    // what the registry serves and the signature names
 	DecidedBy   string       `json:"decidedBy"` // the most trusted role that names the image
 	Roles       []signedRole `json:"roles"`
-	Expires     time.Time    `json:"expires"` // the soonest of the metadata used
+	Expires     time.Time    `json:"expires,omitzero"` // the soonest of the metadata used
 	RootVersion int64        `json:"rootVersion"`
 	RootKeys    []string     `json:"rootKeys"`
+	Lacks       []string     `json:"lacks,omitempty"` // what a signature of another format does not say
+
+	Attestations []attested `json:"attestations,omitempty"`
+
+	served   v1.Descriptor
+	speakers []trust.Speaker
+	accept   []policy.Accept // instead of speakers, if the publisher has no root
 }
 
 type signedRole struct {
 	Role    string     `json:"role"`
 	Digest  ref.Digest `json:"digest"`
 	Keys    []string   `json:"keys"` // fingerprints of those that signed
-	Expires time.Time  `json:"expires"`
+	Expires time.Time  `json:"expires,omitzero"`
+	Format  string     `json:"format,omitempty"` // of a signature that is not trust data
+	Signer  string     `json:"signer,omitempty"` // whom its certificate names
 }
 
 func newVerify(env *Env) *cobra.Command {
 	var roles []string
+	var attestation, platform string
 	cmd := &cobra.Command{
 		Use:   "verify IMAGE",
 		Short: "Check that an image in a registry is the one that was signed",
 		Long: `Check that an image in a registry is the one that was signed, and say by whom. Asked by tag, what
 was signed under the tag decides; asked by digest, what was signed under the digest. Trust starts
-from the root keys that are pinned for the repository.`,
+from the root keys that are pinned for the repository. Where the policy says that a publisher
+signs with cosign or notation instead (accept), such a signature of the digest decides, and what
+it does not say is said.
+
+With --attestation, a statement of that type must be there as well, made by a role that may sign
+the repository's images.`,
 		Example: "  plimsoll verify registry.example.com/team/app:1.4\n" +
-			"  plimsoll verify registry.example.com/team/app:1.4 --role releases --role security",
+			"  plimsoll verify registry.example.com/team/app:1.4 --role releases --role security\n" +
+			"  plimsoll verify registry.example.com/team/app:1.4 --attestation cyclonedx -o json | jq '.attestations[].predicate'",
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := env.checkOutput(); err != nil {
@@ -53,8 +72,19 @@ from the root keys that are pinned for the repository.`,
 			if err != nil {
 				return err
 			}
+			predicateType := ""
+			if attestation != "" {
+				if predicateType, err = parsePredicateType(attestation); err != nil {
+					return err
+				}
+			} else if platform != "" {
+				return fault.Errorf(fault.Usage, "--platform goes with --attestation: a signature of an image is one for all its platforms")
+			}
 			progress := env.startProgress("verifying " + r.String())
 			v, err := env.verify(cmd.Context(), r, roles)
+			if err == nil && predicateType != "" {
+				err = env.verifyAttestation(cmd.Context(), v, predicateType, platform, roles)
+			}
 			progress.finish()
 			if err != nil {
 				return err
@@ -62,11 +92,19 @@ from the root keys that are pinned for the repository.`,
 			return env.printVerified(v)
 		},
 	}
+	cmd.Flags().StringVar(&attestation, "attestation", "", "type of a statement that must be there: "+strings.Join(predicateNames(), ", ")+", or a URI")
+	cmd.Flags().StringVar(&platform, "platform", "", "look for the statement about this platform's image, such as linux/arm64, instead of about the whole")
 	cmd.Flags().StringArrayVar(&roles, "role", nil, "role that must name the image; repeat it for several")
 	return cmd
 }
 
 func (env *Env) verify(ctx context.Context, r ref.Reference, roles []string) (*verified, error) {
+	if gun, accept, err := env.Settings.Accepts(r); err != nil || len(accept) > 0 {
+		if err != nil {
+			return nil, err
+		}
+		return env.verifyForeign(ctx, gun, r, accept, roles)
+	}
 	gun, pins, err := env.Settings.Known(r)
 	if err != nil {
 		return nil, err
@@ -85,6 +123,7 @@ func (env *Env) verify(ctx context.Context, r ref.Reference, roles []string) (*v
 		err := fault.Errorf(fault.Untrusted, "%q was signed as %s by %s, and the registry serves %s", r, v.Digest, v.DecidedBy, served.Digest)
 		return nil, fault.Hint(err, "its publisher signs what was pushed since, or pushes what was signed; %s@%s is what was signed", r.GUN(), v.Digest)
 	}
+	v.served = served.Descriptor
 	for _, role := range roles {
 		i := slices.IndexFunc(v.Roles, func(s signedRole) bool { return s.Role == role })
 		if i < 0 {
@@ -109,7 +148,7 @@ func evidence(ctx context.Context, c *trust.Client, gun ref.GUN, pins trust.Pins
 	if err != nil {
 		return nil, err
 	}
-	v = &verified{Image: r.String(), GUN: s.GUN, Expires: s.Expires, RootVersion: s.RootVersion, RootKeys: s.RootKeys}
+	v = &verified{Image: r.String(), GUN: s.GUN, Expires: s.Expires, RootVersion: s.RootVersion, RootKeys: s.RootKeys, speakers: trusted.Speakers()}
 	if v.DecidedBy, v.Digest, err = trusted.Decide(ctx, r); err != nil {
 		return nil, err
 	}
@@ -119,7 +158,7 @@ func evidence(ctx context.Context, c *trust.Client, gun ref.GUN, pins trust.Pins
 	}
 	for _, role := range status.Roles {
 		if d, ok := s.Roles[role.Role]; ok {
-			v.Roles = append(v.Roles, signedRole{role.Role, d, signers(role), role.Expires})
+			v.Roles = append(v.Roles, signedRole{Role: role.Role, Digest: d, Keys: signers(role), Expires: role.Expires})
 		}
 	}
 	return v, nil
@@ -137,18 +176,30 @@ func signers(r trust.RoleStatus) []string {
 
 func (env *Env) printVerified(v *verified) error {
 	return env.print(v, func(w io.Writer) {
-		fmt.Fprintf(w, "%s\n%s, valid until %s\n\nROLE\tSIGNED BY\tNAMES\n", printable(v.Image), v.Digest, date(v.Expires))
+		if v.Lacks != nil {
+			foreignTable(w, v)
+		} else {
+			fmt.Fprintf(w, "%s\n%s, valid until %s\n\nROLE\tSIGNED BY\tNAMES\n", printable(v.Image), v.Digest, date(v.Expires))
+		}
 		for _, r := range v.Roles {
 			names := "this image"
 			if r.Digest != v.Digest {
 				names = "another: " + string(r.Digest)
 			}
+			if r.Format != "" {
+				names = r.Format
+			}
 			for i, k := range r.Keys {
 				if i > 0 {
 					r.Role, names = "", ""
 				}
-				fmt.Fprintf(w, "%s\t%s\t%s\n", printable(r.Role), short(k), names)
+				if k = short(k); r.Signer != "" {
+					k = r.Signer
+				}
+				fmt.Fprintf(w, "%s\t%s\t%s\n", printable(r.Role), oneLine(k), names)
 			}
 		}
+		lacksTable(w, v)
+		attestedTable(w, v)
 	})
 }

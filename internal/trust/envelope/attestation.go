@@ -3,10 +3,12 @@ package envelope
 import (
 	"bytes"
 	"context"
+	"crypto"
 	"slices"
 
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"plimsoll/internal/key"
 	"plimsoll/internal/ref"
 	"plimsoll/internal/trust"
 	"plimsoll/internal/trust/sigstore"
@@ -57,6 +59,17 @@ func add(all []Attestation, v *sigstore.Verified, key string) []Attestation {
 	return all
 }
 
+// AnchorsOf returns the keys of roles.
+func AnchorsOf(roles []trust.Speaker) sigstore.Anchors {
+	var a sigstore.Anchors
+	for _, r := range roles {
+		for _, k := range r.Keys {
+			a.Keys = append(a.Keys, k.Public)
+		}
+	}
+	return a
+}
+
 // By returns the roles that make the statement: those of which as many keys made
 // it as the role's threshold demands.
 func (a *Attestation) By(roles []trust.Speaker) []string {
@@ -73,4 +86,30 @@ func (a *Attestation) By(roles []trust.Speaker) []string {
 		}
 	}
 	return names
+}
+
+// Attest puts a statement by signer's key beside the image, and reports whether
+// it did: what that key has stated already, byte for byte, is left as it is. It
+// costs one signature.
+func (w *Writer) Attest(ctx context.Context, gun ref.GUN, signer key.Signer, subject v1.Descriptor, s *sigstore.Statement) (bool, error) {
+	r := Reader{Registry: w.Registry, Now: w.Now}
+	before, err := r.Attestations(ctx, gun, subject, s.PredicateType, sigstore.Anchors{Keys: []crypto.PublicKey{signer.Public()}})
+	if err != nil && !absent(err) {
+		return false, err
+	}
+	payload, err := s.Payload()
+	if err != nil {
+		return false, err
+	}
+	for i := range before {
+		if bytes.Equal(before[i].payload, payload) {
+			return false, nil
+		}
+	}
+	b, err := sigstore.Attest(ctx, signer, s)
+	if err != nil {
+		return false, err
+	}
+	_, err = w.Registry.PushArtifact(ctx, gun, bundleArtifact(subject, s.PredicateType, b, w.Now))
+	return err == nil, err
 }

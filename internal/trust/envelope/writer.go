@@ -96,11 +96,11 @@ func (w *Writer) bundle(ctx context.Context, gun ref.GUN, signer key.Signer, sub
 		return a, there, err
 	}
 	b, err := sigstore.Sign(ctx, signer, subject.Digest)
-	return BundleArtifact(subject, sigstore.SignPredicate, b, w.Now), false, err
+	return bundleArtifact(subject, sigstore.SignPredicate, b, w.Now), false, err
 }
 
-// BundleArtifact returns the bundle b about subject as cosign stores it.
-func BundleArtifact(subject v1.Descriptor, predicateType string, b []byte, now time.Time) oci.Artifact {
+// bundleArtifact returns the bundle b about subject as cosign stores it.
+func bundleArtifact(subject v1.Descriptor, predicateType string, b []byte, now time.Time) oci.Artifact {
 	return oci.Artifact{
 		Type: sigstore.ArtifactType, MediaType: sigstore.ArtifactType, Subject: subject, Content: b,
 		Annotations: map[string]string{

@@ -30,7 +30,7 @@ func preAuth(payloadType string, payload []byte) []byte {
 
 // seal signs a statement.
 func seal(ctx context.Context, signer key.Signer, s *Statement) (*envelope, error) {
-	payload, err := s.payload()
+	payload, err := s.Payload()
 	if err != nil {
 		return nil, err
 	}

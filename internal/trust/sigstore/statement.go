@@ -76,8 +76,8 @@ func checkPredicateType(t string) error {
 	return nil
 }
 
-// payload returns the bytes that are signed.
-func (s *Statement) payload() ([]byte, error) {
+// Payload returns the bytes that are signed.
+func (s *Statement) Payload() ([]byte, error) {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false) // the predicate is somebody's document
