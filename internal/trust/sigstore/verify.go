@@ -77,7 +77,10 @@ func (a Anchors) byKey(message, sig []byte) (Signer, error) {
 			return Signer{Key: k}, nil
 		}
 	}
-	return Signer{}, fault.Errorf(fault.Untrusted, "not signed by any of the %d keys that are believed", len(a.Keys))
+	if len(a.Keys) == 0 {
+		return Signer{}, fault.Errorf(fault.Untrusted, "signed with a key, and only certificates are believed")
+	}
+	return Signer{}, fault.Errorf(fault.Untrusted, "not signed by any of the keys that are believed (%d)", len(a.Keys))
 }
 
 // byCertificate takes a certificate for one of the keys that are believed as it
