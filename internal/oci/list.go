@@ -173,9 +173,11 @@ func fallbackTag(d ref.Digest) string {
 // the same time.
 const maxListTries = 8
 
-// listReferrer adds d to the index that stands in for the referrers API. Tags
-// have no compare-and-set everywhere, so the list is read again afterwards: what
-// somebody else wrote over is written once more.
+// listReferrer adds d to the index that stands in for the referrers API. Not
+// every registry has a compare-and-set for tags, so the list is read again
+// afterwards: what somebody else wrote over meanwhile is written once more. Where
+// there is none, somebody who writes later from what they read earlier can still
+// win; the artifact is there then, and putting it again lists it.
 func (c *Client) listReferrer(ctx context.Context, r ref.Reference, subject, d v1.Descriptor) error {
 	for range maxListTries {
 		there, err := c.tryListReferrer(ctx, r, subject, d)
