@@ -31,7 +31,10 @@ type verified struct {
 	Lacks       []string     `json:"lacks,omitempty"` // what a signature of another format does not say
 
 	Attestations []attested `json:"attestations,omitempty"`
+}
 
+// basis is what a [verified] rests on.
+type basis struct {
 	served   v1.Descriptor
 	speakers []trust.Speaker
 	accept   []policy.Accept // instead of speakers, if the publisher has no root
@@ -81,9 +84,9 @@ the repository's images.`,
 				return fault.Errorf(fault.Usage, "--platform goes with --attestation: a signature of an image is one for all its platforms")
 			}
 			progress := env.startProgress("verifying " + r.String())
-			v, err := env.verify(cmd.Context(), r, roles)
+			v, b, err := env.verify(cmd.Context(), r, roles)
 			if err == nil && predicateType != "" {
-				err = env.verifyAttestation(cmd.Context(), v, predicateType, platform, roles)
+				err = env.verifyAttestation(cmd.Context(), v, b, statementWanted{predicateType, platform, roles})
 			}
 			progress.finish()
 			if err != nil {
@@ -98,70 +101,70 @@ the repository's images.`,
 	return cmd
 }
 
-func (env *Env) verify(ctx context.Context, r ref.Reference, roles []string) (*verified, error) {
+func (env *Env) verify(ctx context.Context, r ref.Reference, roles []string) (*verified, *basis, error) {
 	if gun, accept, err := env.Settings.Accepts(r); err != nil || len(accept) > 0 {
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		return env.verifyForeign(ctx, gun, r, accept, roles)
 	}
 	gun, pins, err := env.Settings.Known(r)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	served, err := env.Settings.Registry().Manifest(ctx, r)
 	if err != nil {
-		return nil, err // before the evidence: what cannot be looked at is neither good nor bad
+		return nil, nil, err // before the evidence: what cannot be looked at is neither good nor bad
 	}
-	v, err := evidence(ctx, env.Settings.Trust(env).Client, gun, pins, r)
+	v, b, err := evidence(ctx, env.Settings.Trust(env).Client, gun, pins, r)
 	if fault.Is(err, fault.NotFound) {
-		return nil, fault.As(fault.Untrusted, err) // evidence was looked for and is missing
+		return nil, nil, fault.As(fault.Untrusted, err) // evidence was looked for and is missing
 	} else if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if served.Digest != v.Digest {
 		err := fault.Errorf(fault.Untrusted, "%q was signed as %s by %s, and the registry serves %s", r, v.Digest, v.DecidedBy, served.Digest)
-		return nil, fault.Hint(err, "its publisher signs what was pushed since, or pushes what was signed; %s@%s is what was signed", r.GUN(), v.Digest)
+		return nil, nil, fault.Hint(err, "its publisher signs what was pushed since, or pushes what was signed; %s@%s is what was signed", r.GUN(), v.Digest)
 	}
-	v.served = served.Descriptor
+	b.served = served.Descriptor
 	for _, role := range roles {
 		i := slices.IndexFunc(v.Roles, func(s signedRole) bool { return s.Role == role })
 		if i < 0 {
 			err := fault.Errorf(fault.Untrusted, "role %q does not name %q", role, r)
-			return nil, fault.Hint(err, "whoever holds its key runs: plimsoll sign %s --as %s", r, role)
+			return nil, nil, fault.Hint(err, "whoever holds its key runs: plimsoll sign %s --as %s", r, role)
 		}
 		if v.Roles[i].Digest != v.Digest {
-			return nil, fault.Errorf(fault.Untrusted, "role %q names %s for %q, not %s", role, v.Roles[i].Digest, r, v.Digest)
+			return nil, nil, fault.Errorf(fault.Untrusted, "role %q names %s for %q, not %s", role, v.Roles[i].Digest, r, v.Digest)
 		}
 	}
-	return v, nil
+	return v, b, nil
 }
 
 // evidence returns what the trust data of gun says about r.
-func evidence(ctx context.Context, c *trust.Client, gun ref.GUN, pins trust.Pins, r ref.Reference) (v *verified, err error) {
+func evidence(ctx context.Context, c *trust.Client, gun ref.GUN, pins trust.Pins, r ref.Reference) (v *verified, b *basis, err error) {
 	trusted, err := c.Refresh(ctx, gun, pins)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer func() { err = errors.Join(err, trusted.Close()) }()
 	s, err := trusted.Statement(ctx, r)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	v = &verified{Image: r.String(), GUN: s.GUN, Expires: s.Expires, RootVersion: s.RootVersion, RootKeys: s.RootKeys, speakers: trusted.Speakers()}
+	v = &verified{Image: r.String(), GUN: s.GUN, Expires: s.Expires, RootVersion: s.RootVersion, RootKeys: s.RootKeys}
 	if v.DecidedBy, v.Digest, err = trusted.Decide(ctx, r); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	status, err := trusted.Status(ctx)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	for _, role := range status.Roles {
 		if d, ok := s.Roles[role.Role]; ok {
 			v.Roles = append(v.Roles, signedRole{Role: role.Role, Digest: d, Keys: signers(role), Expires: role.Expires})
 		}
 	}
-	return v, nil
+	return v, &basis{speakers: trusted.Speakers()}, nil
 }
 
 func signers(r trust.RoleStatus) []string {

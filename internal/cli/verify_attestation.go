@@ -26,30 +26,41 @@ type attested struct {
 	Predicate     json.RawMessage `json:"predicate"`
 }
 
-// verifyAttestation looks for statements of a type about the image that v
-// verified, made by roles that may sign it (those that are demanded, or any),
-// and adds them to v. Untrusted if there is none.
-func (env *Env) verifyAttestation(ctx context.Context, v *verified, predicateType, platform string, roles []string) error {
-	about, err := env.subject(ctx, v, platform)
-	if err != nil {
-		return err
+// statementWanted is what a person wants to see stated: about which platform ("" for
+// the whole), and by which roles (by any, if none is named).
+type statementWanted struct {
+	predicateType, platform string
+	roles                   []string
+}
+
+// verifyAttestation looks for statements about the image that v verified, made by
+// roles that may sign it, and adds them to v. Untrusted if there is none.
+func (env *Env) verifyAttestation(ctx context.Context, v *verified, b *basis, want statementWanted) error {
+	about := b.served
+	if want.platform != "" {
+		m, err := env.Settings.Images(nil).Open(ctx, string(v.GUN)+"@"+string(v.Digest), want.platform)
+		if err != nil {
+			return err
+		}
+		about = m.Manifest
+	}
+	r := envelope.Reader{Registry: env.Settings.Registry(), Now: time.Now()}
+	find := b.ownAttestations
+	if b.accept != nil {
+		find = b.foreignAttestations
 	}
 	var problem error
-	if v.Lacks != nil {
-		v.Attestations, problem, err = env.foreignAttestations(ctx, v, about, predicateType)
-	} else {
-		v.Attestations, problem, err = env.ownAttestations(ctx, v, about, predicateType)
+	v.Attestations, problem = find(ctx, &r, v.GUN, about, want.predicateType)
+	if ctx.Err() != nil {
+		return fault.As(fault.Unavailable, ctx.Err())
 	}
-	if err != nil {
-		return err
-	}
-	for _, role := range roles {
+	for _, role := range want.roles {
 		if !slices.ContainsFunc(v.Attestations, func(a attested) bool { return slices.Contains(a.Roles, role) }) {
-			return unattestedBy(v, predicateType, fmt.Sprintf("role %q does not state", role), problem)
+			return unattestedBy(v, want.predicateType, fmt.Sprintf("role %q does not state", role), problem)
 		}
 	}
 	if len(v.Attestations) == 0 {
-		return unattestedBy(v, predicateType, "no role that may sign it states", problem)
+		return unattestedBy(v, want.predicateType, "no role that may sign it states", problem)
 	}
 	return nil
 }
@@ -62,51 +73,37 @@ func unattestedBy(v *verified, predicateType, who string, problem error) error {
 	return fault.Hint(err, "whoever holds its key runs: plimsoll attest %s --predicate FILE --type %s; about one platform, look with --platform", v.Image, predicateType)
 }
 
-// subject returns the descriptor of what statements are looked for about.
-func (env *Env) subject(ctx context.Context, v *verified, platform string) (v1.Descriptor, error) {
-	if platform == "" {
-		return v.served, nil
-	}
-	m, err := env.Settings.Images(nil).Open(ctx, string(v.GUN)+"@"+string(v.Digest), platform)
-	if err != nil {
-		return v1.Descriptor{}, err
-	}
-	return m.Manifest, nil
-}
-
-func (env *Env) ownAttestations(ctx context.Context, v *verified, about v1.Descriptor, predicateType string) (found []attested, problem, err error) {
-	r := envelope.Reader{Registry: env.Settings.Registry(), Now: time.Now()}
-	all, problem := r.Attestations(ctx, v.GUN, about, predicateType, envelope.AnchorsOf(v.speakers))
-	if ctx.Err() != nil {
-		return nil, nil, fault.As(fault.Unavailable, ctx.Err())
-	}
+// ownAttestations returns the statements that roles of the trust data make; the
+// error says what was wrong with others.
+func (b *basis) ownAttestations(ctx context.Context, r *envelope.Reader, gun ref.GUN, about v1.Descriptor, predicateType string) ([]attested, error) {
+	var found []attested
+	all, problem := r.Attestations(ctx, gun, about, predicateType, envelope.AnchorsOf(b.speakers))
 	for i := range all {
-		by := all[i].By(v.speakers)
+		by := all[i].By(b.speakers)
 		if len(by) == 0 {
 			problem = fault.Errorf(fault.Untrusted, "made by %d keys of a role that demands more", len(all[i].Keys))
 			continue
 		}
 		found = append(found, attested{predicateType, about.Digest, by, all[i].Keys, all[i].Statement.Predicate})
 	}
-	return found, problem, nil
+	return found, problem
 }
 
 // foreignAttestations takes the word of whoever may sign the image with cosign.
-func (env *Env) foreignAttestations(ctx context.Context, v *verified, about v1.Descriptor, predicateType string) (found []attested, problem, err error) {
-	r := envelope.Reader{Registry: env.Settings.Registry(), Now: time.Now()}
-	for i := range v.accept {
-		if v.accept[i].Cosign == nil {
+func (b *basis) foreignAttestations(ctx context.Context, r *envelope.Reader, gun ref.GUN, about v1.Descriptor, predicateType string) (found []attested, problem error) {
+	for i := range b.accept {
+		if b.accept[i].Cosign == nil {
 			continue
 		}
-		all, p := r.Attestations(ctx, v.GUN, about, predicateType, app.Anchors(v.accept[i].Cosign, r.Now))
+		all, p := r.Attestations(ctx, gun, about, predicateType, app.Anchors(b.accept[i].Cosign, r.Now))
 		if problem == nil {
 			problem = p
 		}
 		for _, a := range all {
-			found = append(found, attested{predicateType, about.Digest, []string{v.accept[i].Role}, a.Keys, a.Statement.Predicate})
+			found = append(found, attested{predicateType, about.Digest, []string{b.accept[i].Role}, a.Keys, a.Statement.Predicate})
 		}
 	}
-	return found, problem, ctx.Err()
+	return found, problem
 }
 
 func attestedTable(w io.Writer, v *verified) {

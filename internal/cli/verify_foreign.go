@@ -15,16 +15,16 @@ import (
 // verifyForeign checks an image whose publisher signs in other formats: what the
 // registry serves must be signed by one of the entries, and by those of every
 // role that is demanded.
-func (env *Env) verifyForeign(ctx context.Context, gun ref.GUN, r ref.Reference, accept []policy.Accept, roles []string) (*verified, error) {
+func (env *Env) verifyForeign(ctx context.Context, gun ref.GUN, r ref.Reference, accept []policy.Accept, roles []string) (*verified, *basis, error) {
 	registry := env.Settings.Registry()
 	served, err := registry.Manifest(ctx, r)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	found, expires := app.Accepter{Registry: registry}.Accepted(ctx, gun, served.Descriptor, accept)
-	v := &verified{Image: r.String(), GUN: gun, Digest: served.Digest, Expires: expires, RootKeys: []string{}, served: served.Descriptor, accept: accept}
+	v := &verified{Image: r.String(), GUN: gun, Digest: served.Digest, Expires: expires, RootKeys: []string{}}
 	if err := demanded(found, roles); err != nil {
-		return nil, fmt.Errorf("%q: %w", r, err)
+		return nil, nil, fmt.Errorf("%q: %w", r, err)
 	}
 	said := map[string]bool{}
 	for _, f := range found {
@@ -45,7 +45,7 @@ func (env *Env) verifyForeign(ctx context.Context, gun ref.GUN, r ref.Reference,
 		}
 		said[f.Format] = true
 	}
-	return v, nil
+	return v, &basis{served: served.Descriptor, accept: accept}, nil
 }
 
 // demanded returns the error of signatures that are missing: of every role that
