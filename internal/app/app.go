@@ -89,12 +89,24 @@ func readConfig(path string) (Settings, error) {
 	if len(b) > maxConfig {
 		return Settings{}, fault.Errorf(fault.Invalid, "configuration %q is larger than %d bytes", path, maxConfig)
 	}
-	var s Settings
-	err = yaml.NewDecoder(bytes.NewReader(b), yaml.Strict()).Decode(&s)
-	if err != nil && !errors.Is(err, io.EOF) {
+	s, err := parseConfig(b)
+	if err != nil {
 		return Settings{}, fault.Errorf(fault.Invalid, "configuration %q: %w", path, err)
 	}
 	return s, nil
+}
+
+func parseConfig(b []byte) (s Settings, err error) {
+	defer func() { // the parser panics on some malformed documents
+		if r := recover(); r != nil {
+			err = fmt.Errorf("not YAML that can be parsed: %v", r)
+		}
+	}()
+	err = yaml.NewDecoder(bytes.NewReader(b), yaml.Strict()).Decode(&s)
+	if errors.Is(err, io.EOF) { // an empty file
+		err = nil
+	}
+	return s, err
 }
 
 func defaultConfig() string {

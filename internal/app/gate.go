@@ -43,9 +43,12 @@ func (s Settings) Gate(ctx context.Context, progress func(n int), warn func(erro
 		Scanner:     s.Scanner(false, warn),
 		Matcher:     m,
 		Recorder:    log,
-		Enforceable: func(p profile.Profile) error { return seal.Enforceable(&p) },
+		Enforceable: func(p profile.Profile) error { return Enforceable(&p) },
 	})}, nil
 }
+
+// Enforceable says why run could not give a container the profile p.
+func Enforceable(p *profile.Profile) error { return seal.Enforceable(p) }
 
 // Decide is [gate.Gate.Decide]. Where there is no policy its error says why, for
 // people; the denial was recorded.
