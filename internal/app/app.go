@@ -34,11 +34,16 @@ type Settings struct {
 	PlainHTTP bool   `yaml:"plainHTTP"` // registries on loopback are spoken to without TLS
 	IDs       string `yaml:"ids"`       // the host's one table of user IDs, whatever Data is
 
+	// AttestationRoots names makers of tokens that are believed beside those
+	// that are built in: NAME=FILE of their roots in PEM, separated by commas.
+	AttestationRoots string `yaml:"attestationRoots"`
+
 	policyNamed bool // Policy is not the default: it must be there
 }
 
 // Fill sets what no flag set: from the environment (PLIMSOLL_CONFIG,
-// PLIMSOLL_DATA, PLIMSOLL_POLICY, PLIMSOLL_PLAIN_HTTP, PLIMSOLL_IDS), then from the
+// PLIMSOLL_DATA, PLIMSOLL_POLICY, PLIMSOLL_PLAIN_HTTP, PLIMSOLL_IDS,
+// PLIMSOLL_ATTESTATION_ROOTS), then from the
 // configuration file, then to the defaults. A configuration file that was named
 // must exist; the one in the default place need not.
 func (s *Settings) Fill() error {
@@ -51,6 +56,7 @@ func (s *Settings) Fill() error {
 	set(&s.Policy, os.Getenv("PLIMSOLL_POLICY"), file.Policy)
 	s.policyNamed = s.Policy != ""
 	set(&s.Policy, filepath.Join(s.Data, "policy.yaml"))
+	set(&s.AttestationRoots, os.Getenv("PLIMSOLL_ATTESTATION_ROOTS"), file.AttestationRoots)
 	set(&s.IDs, os.Getenv("PLIMSOLL_IDS"), file.IDs, hostIDs)
 	if v := os.Getenv("PLIMSOLL_PLAIN_HTTP"); v == "1" || v == "true" || (v == "" && file.PlainHTTP) {
 		s.PlainHTTP = true

@@ -28,6 +28,7 @@ func TestJSONIsDocumented(t *testing.T) {
 		keyState{},
 		trust.Pins{},
 		verified{},
+		attestation{},
 		signedRole{},
 		linted{},
 		verdict.Decision{},

@@ -38,6 +38,8 @@ type keyState struct {
 	Type        string `json:"type"`
 	Signed      bool   `json:"signed"`
 	URI         string `json:"uri,omitempty"` // if it is held here
+
+	Attested *attestation `json:"attested,omitempty"` // what its token proves, if the root says so
 }
 
 func newTrustStatus(env *Env) *cobra.Command {
@@ -77,11 +79,15 @@ func (env *Env) trustStatus(cmd *cobra.Command, gun ref.GUN) error {
 		GUN   ref.GUN     `json:"gun"`
 		Roles []roleState `json:"roles"`
 	}{GUN: gun}
+	attested, err := env.attestations(status.Attestations)
+	if err != nil {
+		return err
+	}
 	for _, r := range status.Roles {
-		v.Roles = append(v.Roles, roleStateOf(r, record, status.Now))
+		v.Roles = append(v.Roles, roleStateOf(r, record, attested, status.Now))
 	}
 	return env.print(v, func(w io.Writer) {
-		fmt.Fprintln(w, "ROLE\tVERSION\tEXPIRES\tSTATE\tSIGNED BY\tKEY\tHELD AS")
+		fmt.Fprintln(w, "ROLE\tVERSION\tEXPIRES\tSTATE\tSIGNED BY\tKEY\tHELD AS\tTOKEN")
 		for _, r := range v.Roles {
 			printRole(w, r)
 		}
@@ -101,7 +107,7 @@ func readStatus(cmd *cobra.Command, t *app.Trust, gun ref.GUN) (s *trust.Status,
 	return trusted.Status(cmd.Context())
 }
 
-func roleStateOf(r trust.RoleStatus, record *trust.Record, now time.Time) roleState {
+func roleStateOf(r trust.RoleStatus, record *trust.Record, attested map[string]attestation, now time.Time) roleState {
 	s := roleState{Role: r.Role, Version: r.Version, State: expiryState(r.Role, r.Expires, now), Threshold: r.Threshold, Paths: r.Paths, Keys: []keyState{}}
 	if !r.Expires.IsZero() {
 		s.Expires = &r.Expires
@@ -110,7 +116,11 @@ func roleStateOf(r trust.RoleStatus, record *trust.Record, now time.Time) roleSt
 		s.Targets = &r.Targets
 	}
 	for _, k := range r.Keys {
-		s.Keys = append(s.Keys, keyState{k.Fingerprint, k.ID, k.Type, k.Signed, record.URI(k.Fingerprint)})
+		state := keyState{k.Fingerprint, k.ID, k.Type, k.Signed, record.URI(k.Fingerprint), nil}
+		if a, ok := attested[k.Fingerprint]; ok {
+			state.Attested = &a
+		}
+		s.Keys = append(s.Keys, state)
 	}
 	return s
 }
@@ -149,7 +159,11 @@ func printRole(w io.Writer, r roleState) {
 		if held == "" {
 			held = "-"
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\n", printable(line), short(k.Fingerprint), printable(held))
+		token := "-"
+		if k.Attested != nil {
+			token = oneLine(k.Attested.words())
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", printable(line), short(k.Fingerprint), printable(held), token)
 		line = strings.Repeat("\t", 4)
 	}
 }

@@ -25,6 +25,8 @@ type verified struct {
 	Expires     time.Time    `json:"expires"` // the soonest of the metadata used
 	RootVersion int64        `json:"rootVersion"`
 	RootKeys    []string     `json:"rootKeys"`
+
+	Attested map[string]attestation `json:"attested,omitempty"` // of the root's keys, by fingerprint
 }
 
 type signedRole struct {
@@ -75,7 +77,7 @@ func (env *Env) verify(ctx context.Context, r ref.Reference, roles []string) (*v
 	if err != nil {
 		return nil, err // before the evidence: what cannot be looked at is neither good nor bad
 	}
-	v, err := evidence(ctx, env.Settings.Trust(env).Client, gun, pins, r)
+	v, err := env.evidence(ctx, gun, pins, r)
 	if fault.Is(err, fault.NotFound) {
 		return nil, fault.As(fault.Untrusted, err) // evidence was looked for and is missing
 	} else if err != nil {
@@ -99,8 +101,8 @@ func (env *Env) verify(ctx context.Context, r ref.Reference, roles []string) (*v
 }
 
 // evidence returns what the trust data of gun says about r.
-func evidence(ctx context.Context, c *trust.Client, gun ref.GUN, pins trust.Pins, r ref.Reference) (v *verified, err error) {
-	trusted, err := c.Refresh(ctx, gun, pins)
+func (env *Env) evidence(ctx context.Context, gun ref.GUN, pins trust.Pins, r ref.Reference) (v *verified, err error) {
+	trusted, err := env.Settings.Trust(env).Client.Refresh(ctx, gun, pins)
 	if err != nil {
 		return nil, err
 	}
@@ -110,6 +112,9 @@ func evidence(ctx context.Context, c *trust.Client, gun ref.GUN, pins trust.Pins
 		return nil, err
 	}
 	v = &verified{Image: r.String(), GUN: s.GUN, Expires: s.Expires, RootVersion: s.RootVersion, RootKeys: s.RootKeys}
+	if v.Attested, err = env.attestations(s.Attestations); err != nil {
+		return nil, err
+	}
 	if v.DecidedBy, v.Digest, err = trusted.Decide(ctx, r); err != nil {
 		return nil, err
 	}
@@ -148,6 +153,12 @@ func (env *Env) printVerified(v *verified) error {
 					r.Role, names = "", ""
 				}
 				fmt.Fprintf(w, "%s\t%s\t%s\n", printable(r.Role), short(k), names)
+			}
+		}
+		if len(v.Attested) > 0 {
+			fmt.Fprint(w, "\nROOT KEY\tTOKEN\n")
+			for _, k := range v.RootKeys {
+				fmt.Fprintf(w, "%s\t%s\n", short(k), oneLine(v.Attested[k].words()))
 			}
 		}
 	})

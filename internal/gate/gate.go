@@ -15,6 +15,7 @@ import (
 	"plimsoll/internal/fault"
 	"plimsoll/internal/finding"
 	"plimsoll/internal/image"
+	"plimsoll/internal/key"
 	"plimsoll/internal/inventory"
 	"plimsoll/internal/policy"
 	"plimsoll/internal/profile"
@@ -72,6 +73,10 @@ type Statement struct {
 	Expires     time.Time             // the soonest expiry of the metadata used
 	RootKeys    []string              // fingerprints of the root's keys
 	RootVersion int64
+
+	// What the root claims of its keys, by fingerprint, not yet verified:
+	// certificates for [key.VerifyAttestationOf].
+	Attestations map[string][][]byte
 }
 
 // Truster verifies what was signed.
@@ -98,7 +103,8 @@ type Config struct {
 	// Enforceable says why a profile cannot be enforced by what would run the
 	// container, nil if it can. nil: whatever the policy grants can be.
 	Enforceable func(profile.Profile) error
-	Now         func() time.Time // the clock; nil: the machine's
+	Attestation key.AttestationRoots // whose word counts about keys in tokens
+	Now         func() time.Time     // the clock; nil: the machine's
 	Rand        io.Reader        // for decisions' IDs; nil: crypto/rand
 }
 

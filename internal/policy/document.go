@@ -35,9 +35,7 @@ type Publisher struct {
 	// Mirrors are pull name → GUN; the GUN must be covered by Repositories.
 	Mirrors  ref.Mirrors `yaml:"mirrors"`
 	RootKeys RootKeys    `yaml:"rootKeys"`
-	// Hardware is what the root's keys must prove about where they live. No
-	// root has attested keys for this version, so whoever demands it gets a
-	// denial for every image.
+	// Hardware is what every key of the root must prove about where it lives.
 	Hardware *Hardware `yaml:"hardware"`
 }
 

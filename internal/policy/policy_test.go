@@ -158,15 +158,6 @@ func TestUnknownEnvironmentDenies(t *testing.T) {
 	}
 }
 
-func TestHardwareIsDemandedOfEveryImage(t *testing.T) {
-	d := load(t)
-	f := facts()
-	f.Publisher = "vault"
-	if r := outcome(t, d.Judge(t.Context(), now, "production", f), "hardware"); r.Outcome != verdict.Denied || !strings.Contains(r.Message, "no key of this root is attested") {
-		t.Errorf("got %+v", r)
-	}
-}
-
 func TestExceptions(t *testing.T) {
 	d := load(t)
 	exploited := func(id string) finding.Finding {

@@ -29,6 +29,7 @@ type Key struct {
 	Scheme      string
 	Fingerprint string // see [key.Fingerprint]; what pins name and thresholds count
 	Public      crypto.PublicKey
+	Attestation [][]byte // what the key's token proves, for a root that names it; nil if nothing. No part of the key object
 
 	text  string // keyval.public as written
 	inner map[string]any

@@ -23,6 +23,7 @@ type signing struct {
 	keys     Keyring
 	now      time.Time
 	expiries Expiries
+	makers   key.AttestationRoots
 }
 
 // signedBy is what a file must be signed by: each requirement by itself.
@@ -53,6 +54,9 @@ func (s *signing) update(ctx context.Context, d *draft) (Update, error) {
 func (s *signing) root(ctx context.Context, d *draft, u *Update) error {
 	if !d.newRoot {
 		return nil
+	}
+	if err := d.root.honest(s.makers); err != nil {
+		return err
 	}
 	by := []signedBy{{d.root.Keys, d.root.Roles[RoleRoot]}}
 	if d.trusted != nil {
