@@ -15,8 +15,8 @@ import (
 	"plimsoll/internal/fault"
 	"plimsoll/internal/finding"
 	"plimsoll/internal/image"
-	"plimsoll/internal/key"
 	"plimsoll/internal/inventory"
+	"plimsoll/internal/key"
 	"plimsoll/internal/policy"
 	"plimsoll/internal/profile"
 	"plimsoll/internal/ref"
@@ -105,7 +105,7 @@ type Config struct {
 	Enforceable func(profile.Profile) error
 	Attestation key.AttestationRoots // whose word counts about keys in tokens
 	Now         func() time.Time     // the clock; nil: the machine's
-	Rand        io.Reader        // for decisions' IDs; nil: crypto/rand
+	Rand        io.Reader            // for decisions' IDs; nil: crypto/rand
 }
 
 // Gate decides. It may be used concurrently.

@@ -56,7 +56,7 @@ type RepositoryConfig struct {
 	Keys     Keyring
 	Expiries Expiries
 	Makers   key.AttestationRoots // a root is not signed that claims of keys what these do not vouch for
-	Tries    int // attempts when somebody else publishes at the same time; 0 means 8
+	Tries    int                  // attempts when somebody else publishes at the same time; 0 means 8
 }
 
 // Repository is the publisher's side of one trust collection. Every change reads
