@@ -43,7 +43,7 @@ var within = map[string][]string{
 	"scan":           {"image"},
 	"scan/":          {"scan", "image"},
 	"scan/all":       {"scan", "scan/"},
-	"gate":           {"image", "trust", "scan", "match"},
+	"gate":           {"image", "key", "trust", "scan", "match"},
 	"seal":           {"seal/"},
 	"cli":            {"app"},
 	"app":            {},
