@@ -2,6 +2,7 @@ package trust
 
 import (
 	"context"
+	"maps"
 	"strings"
 	"testing"
 	"time"
@@ -308,7 +309,7 @@ func TestWrongThresholdOneKeyTwice(t *testing.T) {
 		w := newWorld(t)
 		f := w.files()
 		w.forge(f, "1.root.json", func(map[string]any) {}, "root1", "root1")
-		w.refused(w.refresh(f), "1 of its keys signed, it takes 2")
+		w.refused(w.refresh(f), "a key ID occurs twice")
 	})
 	t.Run("duplicate key ID", func(t *testing.T) {
 		w := newWorld(t)
@@ -317,14 +318,15 @@ func TestWrongThresholdOneKeyTwice(t *testing.T) {
 			id := w.keys["root1"].key.ID
 			roles, _ := s["roles"].(map[string]any)
 			roles["root"] = map[string]any{"keyids": []string{id, id}, "threshold": 2}
-		}, "root1", "root1")
+		}, "root1")
 		w.refused(w.refresh(f), "1 of its keys signed, it takes 2")
 	})
 	t.Run("two IDs", func(t *testing.T) {
 		w := newWorld(t)
 		k := w.keys["root1"]
 		twin := *k.key
-		twin.rest = map[string]any{"x-note": "the same key under another ID"}
+		twin.object = maps.Clone(k.key.object)
+		twin.object["x-note"] = "the same key under another ID"
 		var err error
 		twin.ID, err = twin.hash()
 		w.must(err)

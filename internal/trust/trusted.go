@@ -12,7 +12,8 @@ import (
 // moment. Delegated roles are read when they are asked for. It is for one
 // goroutine.
 type Trusted struct {
-	gun        ref.GUN
+	gun        ref.GUN // "" if plain
+	plain      bool    // any TUF repository, not a collection of ours: no GUN is demanded
 	collection Collection
 	mem        memory
 	now        time.Time // the one time of this refresh
@@ -56,10 +57,27 @@ func (t *Trusted) fresh(role string, h *header) error {
 		return nil
 	}
 	err := fault.Errorf(fault.Untrusted, "%s metadata expired at %s", role, h.Expires.Format(timeForm))
+	if t.plain {
+		return err
+	}
 	if role == RoleTimestamp || role == RoleSnapshot {
 		return fault.Hint(err, "its publisher runs: plimsoll trust refresh %s", t.gun)
 	}
 	return fault.Hint(err, "its publisher signs again, with the keys of %s", role)
+}
+
+// ours checks what Plimsoll demands beyond the specification: that the signed
+// part speaks for this collection's GUN. There every key ID must also be its
+// key's hash; elsewhere IDs are names, since the reference clients take them so,
+// and only public keys count.
+func (t *Trusted) ours(h *header, ks keys) error {
+	if t.plain {
+		return nil
+	}
+	if err := checkGUN(h, t.gun); err != nil {
+		return err
+	}
+	return ks.named()
 }
 
 // recall returns what is remembered of a role, or nil. What was written is
@@ -227,7 +245,7 @@ func (t *Trusted) role(ctx context.Context, name string, ks keys, r keyRole) (*m
 	if err := m.verify(ks, r); err != nil {
 		return nil, wrap(name, err)
 	}
-	if err := checkGUN(m.Signed.head(), t.gun); err != nil {
+	if err := t.ours(m.Signed.head(), m.Signed.Delegations.keys()); err != nil {
 		return nil, wrap(name, err)
 	}
 	if err := t.fresh(name, m.Signed.head()); err != nil {
