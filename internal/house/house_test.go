@@ -37,6 +37,7 @@ var within = map[string][]string{
 	"policy":         {"finding", "inventory", "advisory", "profile", "verdict", "ref", "fault"},
 	"key/":           {"key"},
 	"trust":          {"key"},
+	"trust/":         {"trust"},
 	"trust/ocistore": {"trust", "oci"},
 	"image":          {"oci"},
 	"rootfs":         {"image"},
