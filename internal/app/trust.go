@@ -219,7 +219,7 @@ func (p *Publisher) Signer(ctx context.Context, k *trust.Key) (key.Signer, error
 	}
 	held, err := p.Hold(ctx, uri)
 	if fault.Is(err, fault.NotFound) {
-		return nil, fault.As(fault.Unavailable, err) // it is known, but its token is not there
+		return nil, gone(k, uri)
 	} else if err != nil {
 		return nil, err
 	}
@@ -227,6 +227,12 @@ func (p *Publisher) Signer(ctx context.Context, k *trust.Key) (key.Signer, error
 		return nil, fault.Errorf(fault.Unavailable, "%q now holds key %s, not %s", uri, held.Fingerprint, k.Fingerprint)
 	}
 	return p.open[k.Fingerprint], nil
+}
+
+// gone is the error for a key that is remembered and not where it was.
+func gone(k *trust.Key, uri string) error {
+	err := fault.Errorf(fault.Unavailable, "key %s is remembered as %q, and is not there any more", k.Fingerprint, uri)
+	return fault.Hint(err, "if it was moved, name it where it is now, with --key URI (sign) or --with URI (trust); if it is lost: plimsoll trust compromised GUN %s --lost", k.Fingerprint)
 }
 
 // SetExpiries lets fn change how long what is signed from now on is valid.
