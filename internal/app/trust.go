@@ -109,6 +109,7 @@ type Publisher struct {
 	expiries trust.Expiries        // the repository's
 	makers   key.AttestationRoots  // whose attestations of our own keys are published
 	open     map[string]key.Signer // by fingerprint
+	named    []*trust.Key          // by the command line, not only remembered
 }
 
 var _ trust.Keyring = (*Publisher)(nil)
@@ -140,9 +141,11 @@ func (t *Trust) Publisher(ctx context.Context, gun ref.GUN, uris []string, fresh
 		GUN: gun, Store: t.Store, Client: t.Client, Pins: pins, Keys: p, Expiries: expiries, Makers: makers,
 	})
 	for _, uri := range uris {
-		if _, err := p.Hold(ctx, uri); err != nil {
+		k, err := p.Hold(ctx, uri)
+		if err != nil {
 			return nil, errors.Join(err, p.Close())
 		}
+		p.named = append(p.named, k)
 	}
 	return p, nil
 }

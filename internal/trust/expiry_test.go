@@ -17,7 +17,9 @@ func TestNotice(t *testing.T) {
 func TestDue(t *testing.T) {
 	e := Expiries{}
 	at := func(snapshot, timestamp float64) *Status {
-		life := func(days float64) RoleStatus { return RoleStatus{Expires: testTime.Add(time.Duration(days * float64(day)))} }
+		life := func(days float64) RoleStatus {
+			return RoleStatus{Expires: testTime.Add(time.Duration(days * float64(day)))}
+		}
 		s, ts, r := life(snapshot), life(timestamp), life(0)
 		s.Role, ts.Role, r.Role = RoleSnapshot, RoleTimestamp, RoleRoot
 		return &Status{Now: testTime, Roles: []RoleStatus{r, s, ts}}

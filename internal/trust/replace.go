@@ -2,6 +2,7 @@ package trust
 
 import (
 	"context"
+	"errors"
 	"slices"
 
 	"plimsoll/internal/fault"
@@ -131,4 +132,35 @@ func (w *Rework) Keep(ctx context.Context, role string, keep func(name string) b
 	}
 	slices.Sort(gone)
 	return gone, nil
+}
+
+// CanReplace reports whether ch, a change of keys, takes only keys that ch.Held
+// says are held. Nothing is signed.
+func (r *Repository) CanReplace(ctx context.Context, ch Changes) (can bool, err error) {
+	d, err := r.proposalDraft(ctx, ch)
+	if err != nil {
+		return false, err
+	}
+	defer func() { err = errors.Join(err, d.close()) }()
+	if err := d.apply(ctx, ch); err != nil {
+		return false, err
+	}
+	by := []signedBy{}
+	for _, role := range []string{RoleSnapshot, RoleTimestamp} {
+		by = append(by, signedBy{d.root.Keys, d.root.Roles[role]})
+	}
+	if d.newRoot {
+		old := d.trusted.root.Signed
+		by = append(by, signedBy{old.Keys, old.Roles[RoleRoot]}, signedBy{d.root.Keys, d.root.Roles[RoleRoot]})
+	}
+	for role := range d.signed {
+		s, _ := d.speakers(role)
+		by = append(by, s)
+	}
+	for _, b := range by {
+		if !b.held(ch.Held) {
+			return false, nil
+		}
+	}
+	return true, nil
 }
