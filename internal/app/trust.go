@@ -109,6 +109,7 @@ type Publisher struct {
 	expiries trust.Expiries        // the repository's
 	makers   key.AttestationRoots  // whose attestations of our own keys are published
 	open     map[string]key.Signer // by fingerprint
+	named    []*trust.Key          // by the command line, not only remembered
 }
 
 var _ trust.Keyring = (*Publisher)(nil)
@@ -140,9 +141,11 @@ func (t *Trust) Publisher(ctx context.Context, gun ref.GUN, uris []string, fresh
 		GUN: gun, Store: t.Store, Client: t.Client, Pins: pins, Keys: p, Expiries: expiries, Makers: makers,
 	})
 	for _, uri := range uris {
-		if _, err := p.Hold(ctx, uri); err != nil {
+		k, err := p.Hold(ctx, uri)
+		if err != nil {
 			return nil, errors.Join(err, p.Close())
 		}
+		p.named = append(p.named, k)
 	}
 	return p, nil
 }
@@ -219,7 +222,7 @@ func (p *Publisher) Signer(ctx context.Context, k *trust.Key) (key.Signer, error
 	}
 	held, err := p.Hold(ctx, uri)
 	if fault.Is(err, fault.NotFound) {
-		return nil, fault.As(fault.Unavailable, err) // it is known, but its token is not there
+		return nil, gone(k, uri)
 	} else if err != nil {
 		return nil, err
 	}
@@ -227,6 +230,12 @@ func (p *Publisher) Signer(ctx context.Context, k *trust.Key) (key.Signer, error
 		return nil, fault.Errorf(fault.Unavailable, "%q now holds key %s, not %s", uri, held.Fingerprint, k.Fingerprint)
 	}
 	return p.open[k.Fingerprint], nil
+}
+
+// gone is the error for a key that is remembered and not where it was.
+func gone(k *trust.Key, uri string) error {
+	err := fault.Errorf(fault.Unavailable, "key %s is remembered as %q, and is not there any more", k.Fingerprint, uri)
+	return fault.Hint(err, "if it was moved, name it where it is now, with --key URI (sign) or --with URI (trust); if it is lost: plimsoll trust compromised GUN %s --lost", k.Fingerprint)
 }
 
 // SetExpiries lets fn change how long what is signed from now on is valid.

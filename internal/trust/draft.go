@@ -18,6 +18,7 @@ type draft struct {
 	top     *targets
 	signed  map[string]*targets // targets roles that must be signed again
 	newRoot bool
+	given   *given // what a ceremony brought
 }
 
 // newDraft begins a collection.

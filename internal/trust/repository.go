@@ -197,7 +197,7 @@ func (r *Repository) attempt(ctx context.Context, build func(Change) (*draft, er
 		return err
 	}
 	defer func() { err = errors.Join(err, d.close()) }()
-	s := signing{keys: r.cfg.Keys, now: r.cfg.Client.cfg.Now(), expiries: r.cfg.Expiries, makers: r.cfg.Makers}
+	s := signing{keys: r.cfg.Keys, now: r.cfg.Client.cfg.Now(), expiries: r.cfg.Expiries, makers: r.cfg.Makers, given: d.given}
 	u, err := s.update(ctx, d)
 	if err != nil {
 		return fmt.Errorf("sign for %q: %w", r.cfg.GUN, err)
