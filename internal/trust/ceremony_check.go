@@ -205,7 +205,10 @@ func checkChanges(name string, now, was *targets) error {
 // plainKeys checks that new keys say nothing but what they are.
 func plainKeys(name string, now, was keys) error {
 	for id, k := range now {
-		if was[id] == nil && (len(k.rest) > 0 || len(k.inner) > 0) {
+		if was[id] != nil {
+			continue
+		}
+		if plain, err := NewKey(k.Public); err != nil || plain.ID != id || !same(plain.object, k.object) {
 			return unknownChange(name)
 		}
 	}

@@ -102,7 +102,7 @@ func (d *draft) adopt(ctx context.Context, c *Ceremony, g *given) error {
 	if p := c.roles[RoleTargets]; p != nil {
 		d.top = copyTargets(p.signed)
 		d.signed[RoleTargets] = d.top
-	} else if d.trusted == nil || !d.trusted.root.Signed.Roles[RoleTargets].equal(d.root.Roles[RoleTargets]) {
+	} else if d.trusted == nil || keysChanged(d.trusted.root.Signed, d.root, RoleTargets) {
 		d.signed[RoleTargets] = d.top
 	}
 	for role, p := range c.roles {
@@ -115,8 +115,9 @@ func (d *draft) adopt(ctx context.Context, c *Ceremony, g *given) error {
 	}
 	for i := range d.top.Delegations.Roles {
 		role := &d.top.Delegations.Roles[i]
-		before := d.trusted.targets.Signed.Delegations.role(role.Name)
-		if d.signed[role.Name] != nil || before == nil || before.equal(role.keyRole) {
+		all := d.trusted.targets.Signed.Delegations
+		before := all.role(role.Name)
+		if d.signed[role.Name] != nil || before == nil || before.same(all.Keys, role.keyRole, d.top.Delegations.Keys) {
 			continue
 		}
 		m, err := d.current(ctx, role.Name)

@@ -2,6 +2,7 @@ package trust
 
 import (
 	"bytes"
+	"encoding/base64"
 	"encoding/json"
 	"strings"
 	"testing"
@@ -303,10 +304,10 @@ func TestCeremonyFileIsNotBelieved(t *testing.T) {
 		"no chain":   {func(m map[string]any) { m["roots"] = []any{} }, "no chain of roots"},
 		"no targets": {func(m map[string]any) { m["current"] = map[string]any{} }, "current targets metadata is missing"},
 		"targets": {func(m map[string]any) {
-			dig(m, "current", "targets", "signed", "targets")["v1"] = map[string]any{"length": json.Number("1"), "hashes": map[string]any{"sha256": "00"}}
+			dig(m, "current", "targets", "signed", "targets")["v1"] = map[string]any{"length": json.Number("1"), "hashes": map[string]any{"sha256": strings.Repeat("00", 32)}}
 		}, "0 of its keys signed"},
 		"a target that says more": {func(m map[string]any) {
-			dig(m, "proposed", "targets", "targets")["v2"] = map[string]any{"length": json.Number("1"), "hashes": map[string]any{"sha256": "00"}, "custom": map[string]any{"more": "x"}}
+			dig(m, "proposed", "targets", "targets")["v2"] = map[string]any{"length": json.Number("1"), "hashes": map[string]any{"sha256": strings.Repeat("00", 32)}, "custom": map[string]any{"more": "x"}}
 		}, "cannot tell in words"},
 		"nothing":     {func(m map[string]any) { m["proposed"] = map[string]any{} }, "nothing is proposed"},
 		"a timestamp": {func(m map[string]any) { m["proposed"] = map[string]any{"timestamp": dig(m, "proposed", "root")} }, "not a role that is signed"},
@@ -392,11 +393,16 @@ fingerprint of this ceremony, to be read out: SHORT`
 // TestCeremonyKeepsUnknownFields: what another version of plimsoll signed into
 // the root stays, and proofs about keys are told.
 func TestCeremonyKeepsUnknownFields(t *testing.T) {
-	w := newWorld(t)
+	w, m := newWorld(t), newTokenMaker(t)
+	w.repo.cfg.Makers = m.roots()
 	f := w.files()
 	w.forge(f, "1.root.json", func(s map[string]any) {
 		s["x-future"] = "kept"
-		s[attestationsField] = map[string]any{w.keys["root1"].key.ID: []any{"AAAA"}}
+		chain := []any{}
+		for _, der := range m.attest(w.keys["root1"].key).Attestation {
+			chain = append(chain, base64.StdEncoding.EncodeToString(der))
+		}
+		s[attestationsField] = map[string]any{w.keys["root1"].key.ID: chain}
 	}, "root1", "root2", "root3")
 	w.write(f)
 	w.repo.cfg.Client = NewClient(ClientConfig{Source: w.store, State: t.TempDir(), Now: func() time.Time { return w.now }})
