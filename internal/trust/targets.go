@@ -2,6 +2,7 @@ package trust
 
 import (
 	"path"
+	"slices"
 	"strings"
 
 	"plimsoll/internal/fault"
@@ -209,13 +210,8 @@ func (d *delegation) covers(name string) bool {
 	if len(d.Prefixes) == 0 {
 		return false
 	}
-	sum, _ := hashOf("sha256", []byte(name))
-	for _, p := range d.Prefixes {
-		if strings.HasPrefix(sum, p) {
-			return true
-		}
-	}
-	return false
+	sum, ok := hashOf("sha256", []byte(name))
+	return ok && slices.ContainsFunc(d.Prefixes, func(p string) bool { return strings.HasPrefix(sum, p) })
 }
 
 // role returns the delegation of that name, or nil.
