@@ -228,34 +228,41 @@ func (t *Trusted) updateTargets(ctx context.Context) error {
 
 // role returns a targets role's metadata, verified against the delegator's keys
 // ks and requirement r as they are now, whether it was remembered or not (5.6).
-// NotFound if it is delegated but was never signed.
+// What was remembered and does not verify is read again: it may have been signed
+// anew under the same version. NotFound if the role is delegated but was never
+// signed.
 func (t *Trusted) role(ctx context.Context, name string, ks keys, r keyRole) (*metadata[*targets], error) {
 	promised, ok := t.snapshot.Signed.Meta[name]
 	if !ok {
 		return nil, fault.Errorf(fault.NotFound, "role %q has no metadata yet", name)
 	}
 	m := t.cached(name, promised)
-	fetched := m == nil
-	if fetched {
+	known := m != nil && t.authorised(m, ks, r) == nil
+	if !known {
 		var err error
 		if m, err = fetchPromised(ctx, t, name, promised, t.limits.Targets, decodeTargets); err != nil {
 			return nil, err
 		}
-	}
-	if err := m.verify(ks, r); err != nil {
-		return nil, wrap(name, err)
-	}
-	if err := t.ours(m.Signed.head(), m.Signed.Delegations.keys()); err != nil {
-		return nil, wrap(name, err)
+		if err := t.authorised(m, ks, r); err != nil {
+			return nil, wrap(name, err)
+		}
 	}
 	if err := t.fresh(name, m.Signed.head()); err != nil {
 		return nil, err
 	}
 	t.roles[name] = m
-	if !fetched {
+	if known {
 		return m, nil
 	}
 	return m, t.mem.write(name, m.file)
+}
+
+// authorised checks that m is signed as its delegator demands, and ours.
+func (t *Trusted) authorised(m *metadata[*targets], ks keys, r keyRole) error {
+	if err := m.verify(ks, r); err != nil {
+		return err
+	}
+	return t.ours(m.Signed.head(), m.Signed.Delegations.keys())
 }
 
 // cached returns the remembered file of a targets role if it is the promised

@@ -136,6 +136,8 @@ func TestDelegationsSearch(t *testing.T) {
 			r.add("D", "releases/y/y_v1.zip", "of D")
 			r.add("D", "releases/z/z_v1.zip", "not D's")
 			r.publish("A", "B", "C", "D", "targets", "snapshot", "timestamp")
+			r.agrees(path, tt.content != "")
+			r.asked()
 			err := c.download(path)
 			c.visited(tt.visited)
 			if tt.content == "" {

@@ -66,6 +66,7 @@ func TestRotationsOfRoot(t *testing.T) {
 				r.signers["root"] = pick(keys, v.by)
 				r.publish("root")
 			}
+			r.agrees("", tt.taken)
 			c := newClient(r)
 			last := len(tt.roots) - 1
 			if tt.taken {
@@ -109,6 +110,7 @@ func TestRotationsOfOthers(t *testing.T) {
 				r.rekey(role, tt.threshold, pick(keys, tt.keys)...)
 				r.signers[role] = pick(keys, tt.by)
 				r.publish("root", "targets", "snapshot", "timestamp")
+				r.agrees("", tt.taken)
 				if !tt.taken {
 					c.refused(c.refresh(), role+" metadata: ")
 					return
@@ -133,4 +135,26 @@ func TestRotationsOfTargetsKeysAlone(t *testing.T) {
 	r.rekey("targets", 1, newKey(t))
 	r.publish("root")
 	c.refused(c.refresh(), "targets metadata: 0 of its keys signed")
+}
+
+// TestRotationsSignedAnew: metadata that was signed again by new keys, under the
+// version that it had, is fetched again.
+func TestRotationsSignedAnew(t *testing.T) {
+	for _, role := range []string{"timestamp", "snapshot", "targets"} {
+		t.Run(role, func(t *testing.T) {
+			r := newRepo(t)
+			c := newClient(r)
+			c.must(c.refresh())
+			r.rekey(role, 1, newKey(t))
+			r.publish("root")
+			r.again(role)
+			c.must(c.refresh())
+			c.trusts("root 2, snapshot 1, targets 1, timestamp 1")
+			got, err := os.ReadFile(filepath.Join(c.meta, role+".json"))
+			c.must(err)
+			if string(got) != string(r.newest(role)) {
+				t.Error("the newest metadata is not the trusted one")
+			}
+		})
+	}
 }

@@ -127,6 +127,16 @@ func TestRead(t *testing.T) {
 	}
 }
 
+// TestBaseIsKept: what is escaped in the base URL stays as it is.
+func TestBaseIsKept(t *testing.T) {
+	const path = "/a%2Fb%5Bc%3F%5D/metadata"
+	base := serve(t, func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, r.URL.EscapedPath()) })
+	b, err := files(t, httpstore.Config{Base: base + path + "/"}).Read(t.Context(), "1.%3F.json", 100)
+	if want := path + "/1.%3F.json"; err != nil || string(b) != want {
+		t.Errorf("%q, %v, want %q", b, err, want)
+	}
+}
+
 // TestRedirects: a server moves a file on the same host; it cannot send us to
 // another one, or in circles.
 func TestRedirects(t *testing.T) {
