@@ -21,6 +21,21 @@ func TestSuccinctOracle(t *testing.T) {
 	}
 }
 
+// TestSuccinctIsNotOurs: a collection of ours lists its roles.
+func TestSuccinctIsNotOurs(t *testing.T) {
+	w := newWorld(t)
+	f := w.files()
+	w.forge(f, "1.targets.json", func(s map[string]any) {
+		k := w.keys["targets"].key
+		s["delegations"] = map[string]any{
+			"keys":           map[string]any{k.ID: k.encode()},
+			"succinct_roles": map[string]any{"keyids": []any{k.ID}, "threshold": 1, "bit_length": 4, "name_prefix": "bin"},
+		}
+	}, "targets")
+	w.relink(f, 2, map[string]int64{RoleTargets: 1})
+	w.refused(w.refresh(f), "succinct_roles")
+}
+
 func TestGoPattern(t *testing.T) {
 	for in, want := range map[string]string{
 		"*.md": "*.md", "[!a]": "[^a]", "[a!]": "[a!]", "a!b": "a!b", `\[!a]`: `\[!a]`, "[ab][!c]?": "[ab][^c]?", "[": "[", "[!": "[^", `\`: `\`,

@@ -24,6 +24,8 @@ type Target struct {
 // NotFound if none has; Untrusted if the search comes upon a role that cannot be
 // verified, or finds no hash of a kind that is known here.
 func (t *Trusted) Target(ctx context.Context, name string) (*Target, error) {
+	ctx, cancel := context.WithTimeout(ctx, t.limits.Time)
+	defer cancel()
 	f, err := t.lookup(ctx, name)
 	if err != nil {
 		return nil, err

@@ -257,12 +257,18 @@ func (t *Trusted) role(ctx context.Context, name string, ks keys, r keyRole) (*m
 	return m, t.mem.write(name, m.file)
 }
 
-// authorised checks that m is signed as its delegator demands, and ours.
+// authorised checks that m is signed as its delegator demands, and ours. Bins
+// that are only described are not: whoever looks at a collection of ours, to see
+// what a key may sign, finds every role in a list.
 func (t *Trusted) authorised(m *metadata[*targets], ks keys, r keyRole) error {
 	if err := m.verify(ks, r); err != nil {
 		return err
 	}
-	return t.ours(m.Signed.head(), m.Signed.Delegations.keys())
+	d := m.Signed.Delegations
+	if !t.plain && d != nil && d.Succinct != nil {
+		return fault.Errorf(fault.Untrusted, "succinct_roles stand where roles must be listed")
+	}
+	return t.ours(m.Signed.head(), d.keys())
 }
 
 // cached returns the remembered file of a targets role if it is the promised

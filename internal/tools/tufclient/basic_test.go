@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"maps"
 	"os"
 	"path/filepath"
 	"testing"
@@ -163,9 +164,7 @@ func TestBasicMetadataHashes(t *testing.T) {
 			r.publish("targets", "snapshot", "timestamp")
 			c.must(c.refresh())
 			r.publish("targets")
-			for field, v := range wrong {
-				child(child(r.signed["snapshot"], "meta"), "targets.json")[field] = v
-			}
+			maps.Copy(child(child(r.signed["snapshot"], "meta"), "targets.json"), wrong)
 			r.publish("snapshot", "timestamp")
 			c.refused(c.refresh(), "targets metadata")
 			c.trusts("root 1, snapshot 3, targets 2, timestamp 3")

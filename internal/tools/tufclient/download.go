@@ -74,11 +74,13 @@ func fetch(ctx context.Context, files *httpstore.Files, dir *os.Root, target *tr
 
 // there reports whether the target lies in dir as it should be.
 func there(dir *os.Root, name string, target *trust.Target) bool {
-	f, err := dir.OpenFile(name, os.O_RDONLY, 0)
+	if info, err := dir.Lstat(name); err != nil || !info.Mode().IsRegular() {
+		return false
+	}
+	f, err := dir.Open(name)
 	if err != nil {
 		return false
 	}
 	defer f.Close()
-	info, err := f.Stat()
-	return err == nil && info.Mode().IsRegular() && target.Receive(io.Discard, f) == nil
+	return target.Receive(io.Discard, f) == nil
 }
