@@ -21,6 +21,26 @@ func TestSuccinctOracle(t *testing.T) {
 	}
 }
 
+// TestSuccinctBins: where other clients' tests expect these paths.
+func TestSuccinctBins(t *testing.T) {
+	for _, tt := range []struct {
+		bits      int
+		path, bin string
+	}{
+		{1, "boo", "bin-0"},
+		{1, "too", "bin-1"},
+		{2, "foo", "bin-0"},
+		{2, "doo", "bin-1"},
+		{2, "too", "bin-2"},
+		{2, "bar", "bin-3"},
+		{8, "bar", "bin-fc"},
+	} {
+		if got := (&succinct{Bits: tt.bits, Prefix: "bin"}).bin(tt.path); got != tt.bin {
+			t.Errorf("%d bits: %q is in %s, want %s", tt.bits, tt.path, got, tt.bin)
+		}
+	}
+}
+
 // TestSuccinctIsNotOurs: a collection of ours lists its roles.
 func TestSuccinctIsNotOurs(t *testing.T) {
 	w := newWorld(t)
