@@ -34,11 +34,16 @@ type Settings struct {
 	PlainHTTP bool   `yaml:"plainHTTP"` // registries on loopback are spoken to without TLS
 	IDs       string `yaml:"ids"`       // the host's one table of user IDs, whatever Data is
 
+	// AttestationRoots names makers of tokens that are believed beside those
+	// that are built in: NAME=FILE of their roots in PEM, separated by commas.
+	AttestationRoots string `yaml:"attestationRoots"`
+
 	policyNamed bool // Policy is not the default: it must be there
 }
 
 // Fill sets what no flag set: from the environment (PLIMSOLL_CONFIG,
-// PLIMSOLL_DATA, PLIMSOLL_POLICY, PLIMSOLL_PLAIN_HTTP, PLIMSOLL_IDS), then from the
+// PLIMSOLL_DATA, PLIMSOLL_POLICY, PLIMSOLL_PLAIN_HTTP, PLIMSOLL_IDS,
+// PLIMSOLL_ATTESTATION_ROOTS), then from the
 // configuration file, then to the defaults. A configuration file that was named
 // must exist; the one in the default place need not.
 func (s *Settings) Fill() error {
@@ -51,6 +56,7 @@ func (s *Settings) Fill() error {
 	set(&s.Policy, os.Getenv("PLIMSOLL_POLICY"), file.Policy)
 	s.policyNamed = s.Policy != ""
 	set(&s.Policy, filepath.Join(s.Data, "policy.yaml"))
+	set(&s.AttestationRoots, os.Getenv("PLIMSOLL_ATTESTATION_ROOTS"), file.AttestationRoots)
 	set(&s.IDs, os.Getenv("PLIMSOLL_IDS"), file.IDs, hostIDs)
 	if v := os.Getenv("PLIMSOLL_PLAIN_HTTP"); v == "1" || v == "true" || (v == "" && file.PlainHTTP) {
 		s.PlainHTTP = true
@@ -89,12 +95,24 @@ func readConfig(path string) (Settings, error) {
 	if len(b) > maxConfig {
 		return Settings{}, fault.Errorf(fault.Invalid, "configuration %q is larger than %d bytes", path, maxConfig)
 	}
-	var s Settings
-	err = yaml.NewDecoder(bytes.NewReader(b), yaml.Strict()).Decode(&s)
-	if err != nil && !errors.Is(err, io.EOF) {
+	s, err := parseConfig(b)
+	if err != nil {
 		return Settings{}, fault.Errorf(fault.Invalid, "configuration %q: %w", path, err)
 	}
 	return s, nil
+}
+
+func parseConfig(b []byte) (s Settings, err error) {
+	defer func() { // the parser panics on some malformed documents
+		if r := recover(); r != nil {
+			err = fmt.Errorf("not YAML that can be parsed: %v", r)
+		}
+	}()
+	err = yaml.NewDecoder(bytes.NewReader(b), yaml.Strict()).Decode(&s)
+	if errors.Is(err, io.EOF) { // an empty file
+		err = nil
+	}
+	return s, err
 }
 
 func defaultConfig() string {

@@ -29,6 +29,10 @@ type Gate struct {
 // of images were read, and warn what went wrong with a cache; both may be called
 // concurrently. The caller closes the gate.
 func (s Settings) Gate(ctx context.Context, progress func(n int), warn func(error)) (*Gate, error) {
+	makers, err := s.TokenMakers()
+	if err != nil {
+		return nil, err
+	}
 	log, err := s.AuditLog(ctx)
 	if err != nil {
 		return nil, err
@@ -44,9 +48,13 @@ func (s Settings) Gate(ctx context.Context, progress func(n int), warn func(erro
 		Scanner:     s.Scanner(false, warn),
 		Matcher:     m,
 		Recorder:    log,
-		Enforceable: func(p profile.Profile) error { return seal.Enforceable(&p) },
+		Attestation: makers,
+		Enforceable: func(p profile.Profile) error { return Enforceable(&p) },
 	})}, nil
 }
+
+// Enforceable says why run could not give a container the profile p.
+func Enforceable(p *profile.Profile) error { return seal.Enforceable(p) }
 
 // Decide is [gate.Gate.Decide]. Where there is no policy its error says why, for
 // people; the denial was recorded.

@@ -26,6 +26,8 @@ type Trust struct {
 	Records *trust.Records
 	Keys    key.Providers
 	known   func(r ref.Reference) (ref.GUN, trust.Pins, error)
+	makers  func() (key.AttestationRoots, error)
+	notify  func(string)
 }
 
 // Trust returns the services over the registries, with state in the data
@@ -40,7 +42,17 @@ func (s Settings) Trust(p key.Prompter) *Trust {
 		Records: trust.NewRecords(filepath.Join(dir, "publisher")),
 		Keys:    Keys(p),
 		known:   s.Known,
+		makers:  s.TokenMakers,
+		notify:  notifier(p),
 	}
+}
+
+// notifier returns what tells the person behind p something.
+func notifier(p key.Prompter) func(string) {
+	if n, ok := p.(key.Notifier); ok {
+		return n.Notify
+	}
+	return func(string) {}
 }
 
 // Known returns the root keys that the publisher of gun is known by here: see
@@ -97,7 +109,9 @@ type Publisher struct {
 	Record   *trust.Record
 	trust    *Trust
 	expiries trust.Expiries        // the repository's
+	makers   key.AttestationRoots  // whose attestations of our own keys are published
 	open     map[string]key.Signer // by fingerprint
+	named    []*trust.Key          // by the command line, not only remembered
 }
 
 var _ trust.Keyring = (*Publisher)(nil)
@@ -120,14 +134,20 @@ func (t *Trust) Publisher(ctx context.Context, gun ref.GUN, uris []string, fresh
 			return nil, err
 		}
 	}
-	p := &Publisher{Record: record, trust: t, expiries: expiries, open: map[string]key.Signer{}}
+	makers, err := t.makers()
+	if err != nil {
+		return nil, err
+	}
+	p := &Publisher{Record: record, trust: t, expiries: expiries, makers: makers, open: map[string]key.Signer{}}
 	p.Repository = trust.NewRepository(trust.RepositoryConfig{
-		GUN: gun, Store: t.Store, Client: t.Client, Pins: pins, Keys: p, Expiries: expiries,
+		GUN: gun, Store: t.Store, Client: t.Client, Pins: pins, Keys: p, Expiries: expiries, Makers: makers,
 	})
 	for _, uri := range uris {
-		if _, err := p.Hold(ctx, uri); err != nil {
+		k, err := p.Hold(ctx, uri)
+		if err != nil {
 			return nil, errors.Join(err, p.Close())
 		}
+		p.named = append(p.named, k)
 	}
 	return p, nil
 }
@@ -142,6 +162,9 @@ func (p *Publisher) Hold(ctx context.Context, uri string) (*trust.Key, error) {
 	if err != nil {
 		return nil, errors.Join(err, signer.Close())
 	}
+	if err := p.attest(ctx, uri, signer, k); err != nil {
+		return nil, errors.Join(err, signer.Close())
+	}
 	if p.open[k.Fingerprint] != nil {
 		return k, signer.Close()
 	}
@@ -154,6 +177,27 @@ func (p *Publisher) Hold(ctx context.Context, uri string) (*trust.Key, error) {
 	}
 	p.Record.Hold(trust.HeldKey{Fingerprint: k.Fingerprint, URI: uri})
 	return k, nil
+}
+
+// attest lets the key's token prove what it can. What the makers that are known
+// here do not vouch for is said and left out: nobody else would believe it.
+func (p *Publisher) attest(ctx context.Context, uri string, signer key.Signer, k *trust.Key) error {
+	token, ok := signer.(key.Attester)
+	if !ok {
+		return nil
+	}
+	chain, err := token.Attest(ctx)
+	if err == nil {
+		_, err = key.VerifyAttestation(k.Public, chain, p.makers)
+	}
+	if fault.Is(err, fault.Untrusted) {
+		p.trust.notify(fmt.Sprintf("key %q counts as not attested: %v", uri, err))
+		return nil
+	}
+	if err == nil {
+		k.Attestation = chain
+	}
+	return err
 }
 
 // fromAnywhere returns a URI that names the same key from every folder.
@@ -180,7 +224,7 @@ func (p *Publisher) Signer(ctx context.Context, k *trust.Key) (key.Signer, error
 	}
 	held, err := p.Hold(ctx, uri)
 	if fault.Is(err, fault.NotFound) {
-		return nil, fault.As(fault.Unavailable, err) // it is known, but its token is not there
+		return nil, gone(k, uri)
 	} else if err != nil {
 		return nil, err
 	}
@@ -188,6 +232,12 @@ func (p *Publisher) Signer(ctx context.Context, k *trust.Key) (key.Signer, error
 		return nil, fault.Errorf(fault.Unavailable, "%q now holds key %s, not %s", uri, held.Fingerprint, k.Fingerprint)
 	}
 	return p.open[k.Fingerprint], nil
+}
+
+// gone is the error for a key that is remembered and not where it was.
+func gone(k *trust.Key, uri string) error {
+	err := fault.Errorf(fault.Unavailable, "key %s is remembered as %q, and is not there any more", k.Fingerprint, uri)
+	return fault.Hint(err, "if it was moved, name it where it is now, with --key URI (sign) or --with URI (trust); if it is lost: plimsoll trust compromised GUN %s --lost", k.Fingerprint)
 }
 
 // SetExpiries lets fn change how long what is signed from now on is valid.

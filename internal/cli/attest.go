@@ -15,8 +15,8 @@ import (
 	"plimsoll/internal/trust/sigstore"
 )
 
-// attestation is what attest says.
-type attestation struct {
+// attestResult is what attest says.
+type attestResult struct {
 	Image         string     `json:"image"`
 	GUN           ref.GUN    `json:"gun"`
 	About         ref.Digest `json:"about"`
@@ -121,7 +121,7 @@ func (env *Env) attest(ctx context.Context, t *app.Trust, p *app.Publisher, r re
 			return err
 		}
 	}
-	v := attestation{Image: r.String(), GUN: r.GUN(), About: about.Digest, PredicateType: predicateType, Role: role}
+	v := attestResult{Image: r.String(), GUN: r.GUN(), About: about.Digest, PredicateType: predicateType, Role: role}
 	if v.Made, err = env.state(ctx, t, p, role, about, s); err != nil {
 		return err
 	}

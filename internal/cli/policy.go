@@ -34,6 +34,10 @@ type linted struct {
 	Publishers   []string   `json:"publishers"`
 	Environments []string   `json:"environments"`
 	Teams        []string   `json:"teams"`
+
+	// Why run refuses the profiles of teams, by team; a later version or another
+	// door may enforce them.
+	Unenforceable map[string]string `json:"unenforceable,omitempty"`
 }
 
 func newPolicyLint(env *Env) *cobra.Command {
@@ -56,6 +60,7 @@ func newPolicyLint(env *Env) *cobra.Command {
 				Environments: slices.AppendSeq([]string{}, maps.Keys(d.Environments)),
 				Teams:        slices.AppendSeq([]string{}, maps.Keys(d.Teams)),
 			}
+			out.Unenforceable = unenforceable(d)
 			for _, names := range [][]string{out.Publishers, out.Environments, out.Teams} {
 				slices.Sort(names)
 			}
@@ -65,9 +70,23 @@ func newPolicyLint(env *Env) *cobra.Command {
 				fmt.Fprintf(w, "environments:\t%s\n", orNone(out.Environments))
 				fmt.Fprintf(w, "teams:\t%s\n", orNone(out.Teams))
 				fmt.Fprintf(w, "policy:\t%s\n", out.Policy)
+				for _, team := range slices.Sorted(maps.Keys(out.Unenforceable)) {
+					fmt.Fprintf(w, "warning:\trun refuses what team %s is given: %s\n", team, oneLine(out.Unenforceable[team]))
+				}
 			})
 		},
 	}
+}
+
+// unenforceable returns why run would refuse the teams' profiles.
+func unenforceable(d *policy.Document) map[string]string {
+	all := map[string]string{}
+	for team := range d.Teams {
+		if err := app.Enforceable(d.Grant(team)); err != nil {
+			all[team] = err.Error()
+		}
+	}
+	return all
 }
 
 func orNone(names []string) string {

@@ -26,18 +26,23 @@ func newTrust(env *Env) *cobra.Command {
 		Example: "  plimsoll trust init registry.example.com/team/app --root-key 'pkcs11:token=safe;object=root' --key file:keys/app.pem\n" +
 			"  plimsoll trust status registry.example.com/team/app",
 	}
-	cmd.AddCommand(newTrustInit(env), newTrustDelegate(env), newTrustRotate(env), newTrustRefresh(env), newTrustStatus(env), newTrustPin(env), newTrustFormats(env))
+	cmd.AddCommand(newTrustInit(env), newTrustDelegate(env), newTrustRotate(env), newTrustRefresh(env), newTrustStatus(env), newTrustPin(env), newTrustCeremony(env), newTrustCompromised(env), newTrustFormats(env))
 	return cmd
 }
 
 // publish runs fn with the publisher of gun and the keys at uris, and remembers
 // the keys if it worked.
-func (env *Env) publish(cmd *cobra.Command, gun ref.GUN, uris []string, fn func(*app.Trust, *app.Publisher) error) (err error) {
+func (env *Env) publish(cmd *cobra.Command, gun ref.GUN, uris []string, fn func(*app.Trust, *app.Publisher) error) error {
+	return env.publishAs(cmd, gun, uris, cmd.Name() == "init", fn)
+}
+
+// publishAs is publish for a collection that may be fresh: about to be started.
+func (env *Env) publishAs(cmd *cobra.Command, gun ref.GUN, uris []string, fresh bool, fn func(*app.Trust, *app.Publisher) error) (err error) {
 	if err := env.checkOutput(); err != nil {
 		return err
 	}
 	services := env.Settings.Trust(env)
-	p, err := services.Publisher(cmd.Context(), gun, uris, cmd.Name() == "init")
+	p, err := services.Publisher(cmd.Context(), gun, uris, fresh)
 	if err != nil {
 		return err
 	}

@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -9,25 +8,35 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"plimsoll/internal/app"
+	"plimsoll/internal/fault"
 	"plimsoll/internal/ref"
 	"plimsoll/internal/trust"
 )
 
-// How long before an expiry trust status warns: what is signed by hand once a
-// year needs more notice than what lives for days.
+// The states of a role, from good to bad.
 const (
-	soonRoot   = 30 * 24 * time.Hour
-	soonOnline = 2 * 24 * time.Hour
+	stateOK      = "ok"
+	stateNever   = "never signed"
+	stateSoon    = "expires soon"
+	stateExpired = "expired"
 )
+
+// statusState is what trust status says of a repository.
+type statusState struct {
+	GUN      ref.GUN     `json:"gun"`
+	State    string      `json:"state"` // the worst of the roles'
+	Warnings []string    `json:"warnings"`
+	Roles    []roleState `json:"roles"`
+}
 
 type roleState struct {
 	Role      string     `json:"role"`
 	Version   int64      `json:"version"` // 0 if never signed
 	Expires   *time.Time `json:"expires,omitempty"`
-	State     string     `json:"state"` // ok, expires soon, expired, never signed
+	State     string     `json:"state"`
 	Threshold int        `json:"threshold"`
 	Keys      []keyState `json:"keys"`
+	Elsewhere int        `json:"elsewhere"` // how many signatures must come from other machines
 	Paths     []string   `json:"paths,omitempty"`
 	Targets   *int       `json:"targets,omitempty"`
 }
@@ -38,71 +47,115 @@ type keyState struct {
 	Type        string `json:"type"`
 	Signed      bool   `json:"signed"`
 	URI         string `json:"uri,omitempty"` // if it is held here
+
+	Attested *attestation `json:"attested,omitempty"` // what its token proves, if the root says so
 }
 
 func newTrustStatus(env *Env) *cobra.Command {
-	return &cobra.Command{
+	var warn string
+	cmd := &cobra.Command{
 		Use:   "status GUN",
-		Short: "Show every role: version, expiry, threshold, keys",
-		Long: `Show every role of a repository's trust data: version, expiry, threshold and keys, and
-which of the keys are held here. Expired metadata is shown, not refused.`,
-		Example: "  plimsoll trust status registry.example.com/team/app\n  plimsoll trust status registry.example.com/team/app -o json",
-		Args:    cobra.ExactArgs(1),
+		Short: "Show every role: version, expiry, threshold, keys, and who is missing",
+		Long: `Show every role of a repository's trust data: version, expiry, threshold and keys, which of
+the keys are held here, and how many signatures must come from elsewhere. Expired metadata is
+shown, not refused.
+
+For monitoring, the exit code is 0 if all is well, 3 if a role expires soon, and 4 if one has
+expired. Soon is a fifth of the time for which the role signs, 30 days at most, or --warn.`,
+		Example: "  plimsoll trust status registry.example.com/team/app\n" +
+			"  plimsoll trust status registry.example.com/team/app --warn 45d -o json",
+		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			gun, err := ref.ParseGUN(args[0])
 			if err != nil {
 				return err
 			}
-			return env.trustStatus(cmd, gun)
+			return env.trustStatus(cmd, gun, warn)
 		},
 	}
+	cmd.Flags().StringVar(&warn, "warn", "", "how long before an expiry to warn (default: a fifth of the role's time, 30d at most)")
+	return cmd
 }
 
-func (env *Env) trustStatus(cmd *cobra.Command, gun ref.GUN) error {
+func (env *Env) trustStatus(cmd *cobra.Command, gun ref.GUN, warn string) error {
 	if err := env.checkOutput(); err != nil {
 		return err
 	}
 	services := env.Settings.Trust(env)
-	p := env.startProgress("reading trust data of " + string(gun))
-	status, err := readStatus(cmd, services, gun)
-	p.finish()
-	if err != nil {
-		return err
-	}
 	record, err := services.Records.Load(gun)
 	if err != nil {
 		return err
 	}
-	v := struct {
-		GUN   ref.GUN     `json:"gun"`
-		Roles []roleState `json:"roles"`
-	}{GUN: gun}
+	notice, err := noticeOf(record, warn)
+	if err != nil {
+		return err
+	}
+	p := env.startProgress("reading trust data of " + string(gun))
+	status, err := services.Status(cmd.Context(), gun)
+	p.finish()
+	if err != nil {
+		return err
+	}
+	attested, err := env.attestations(status.Attestations)
+	if err != nil {
+		return err
+	}
+	v := statusState{GUN: gun, State: stateOK, Warnings: []string{}}
 	for _, r := range status.Roles {
-		v.Roles = append(v.Roles, roleStateOf(r, record, status.Now))
+		v.add(roleStateOf(r, record, attested, expiryState(r.Expires, status.Now, notice(r.Role))))
 	}
-	return env.print(v, func(w io.Writer) {
-		fmt.Fprintln(w, "ROLE\tVERSION\tEXPIRES\tSTATE\tSIGNED BY\tKEY\tHELD AS")
-		for _, r := range v.Roles {
-			printRole(w, r)
+	if err := env.print(v, func(w io.Writer) { printStatus(w, v) }); err != nil {
+		return err
+	}
+	switch v.State {
+	case stateExpired:
+		return &exitError{code: exitUntrusted}
+	case stateSoon:
+		return &exitError{code: exitDenied}
+	}
+	return nil
+}
+
+// noticeOf returns how long before its expiry a role is due.
+func noticeOf(record *trust.Record, warn string) (func(role string) time.Duration, error) {
+	if warn != "" {
+		d, err := parseDays(warn)
+		if err != nil {
+			return nil, fault.Errorf(fault.Usage, "--warn %q: want a time, as in 30d", warn)
 		}
-	})
+		return func(string) time.Duration { return d }, nil
+	}
+	times, err := record.Times()
+	return times.Notice, err
 }
 
-func readStatus(cmd *cobra.Command, t *app.Trust, gun ref.GUN) (s *trust.Status, err error) {
-	pins, err := t.Known(gun)
-	if err != nil {
-		return nil, err
+// add adds a role, and what is to be done about it.
+func (v *statusState) add(r roleState) {
+	v.Roles = append(v.Roles, r)
+	rank := []string{stateOK, stateNever, stateSoon, stateExpired}
+	worse := func(state string) int {
+		for i, s := range rank {
+			if s == state {
+				return i
+			}
+		}
+		return 0
 	}
-	trusted, err := t.Client.Inspect(cmd.Context(), gun, pins)
-	if err != nil {
-		return nil, err
+	if worse(r.State) > worse(v.State) && r.State != stateNever {
+		v.State = r.State
 	}
-	defer func() { err = errors.Join(err, trusted.Close()) }()
-	return trusted.Status(cmd.Context())
+	if r.State != stateSoon && r.State != stateExpired {
+		return
+	}
+	text := fmt.Sprintf("%s: %s: %s", r.Role, r.State, renewal(v.GUN, r.Role))
+	if r.Elsewhere > 0 {
+		text += fmt.Sprintf(" (%d of its %d signatures must come from elsewhere)", r.Elsewhere, r.Threshold)
+	}
+	v.Warnings = append(v.Warnings, text)
 }
 
-func roleStateOf(r trust.RoleStatus, record *trust.Record, now time.Time) roleState {
-	s := roleState{Role: r.Role, Version: r.Version, State: expiryState(r.Role, r.Expires, now), Threshold: r.Threshold, Paths: r.Paths, Keys: []keyState{}}
+func roleStateOf(r trust.RoleStatus, record *trust.Record, attested map[string]attestation, state string) roleState {
+	s := roleState{Role: r.Role, Version: r.Version, State: state, Threshold: r.Threshold, Paths: r.Paths, Keys: []keyState{}, Elsewhere: r.Threshold}
 	if !r.Expires.IsZero() {
 		s.Expires = &r.Expires
 	}
@@ -110,26 +163,42 @@ func roleStateOf(r trust.RoleStatus, record *trust.Record, now time.Time) roleSt
 		s.Targets = &r.Targets
 	}
 	for _, k := range r.Keys {
-		s.Keys = append(s.Keys, keyState{k.Fingerprint, k.ID, k.Type, k.Signed, record.URI(k.Fingerprint)})
+		one := keyState{k.Fingerprint, k.ID, k.Type, k.Signed, record.URI(k.Fingerprint), nil}
+		if a, ok := attested[k.Fingerprint]; ok {
+			one.Attested = &a
+		}
+		if one.URI != "" {
+			s.Elsewhere = max(0, s.Elsewhere-1)
+		}
+		s.Keys = append(s.Keys, one)
 	}
 	return s
 }
 
 // expiryState says how a role's expiry stands.
-func expiryState(role string, expires, now time.Time) string {
-	soon := soonRoot
-	if role == trust.RoleSnapshot || role == trust.RoleTimestamp {
-		soon = soonOnline
-	}
+func expiryState(expires, now time.Time, notice time.Duration) string {
 	switch left := expires.Sub(now); {
 	case expires.IsZero():
-		return "never signed"
+		return stateNever
 	case left <= 0:
-		return "expired"
-	case left < soon:
-		return "expires soon"
+		return stateExpired
+	case left < notice:
+		return stateSoon
 	}
-	return "ok"
+	return stateOK
+}
+
+func printStatus(w io.Writer, v statusState) {
+	fmt.Fprintln(w, "ROLE\tVERSION\tEXPIRES\tSTATE\tSIGNED BY\tKEY\tHELD AS\tTOKEN")
+	for _, r := range v.Roles {
+		printRole(w, r)
+	}
+	for i, text := range v.Warnings {
+		if i == 0 {
+			fmt.Fprintln(w)
+		}
+		fmt.Fprintln(w, printable(text))
+	}
 }
 
 func printRole(w io.Writer, r roleState) {
@@ -149,7 +218,11 @@ func printRole(w io.Writer, r roleState) {
 		if held == "" {
 			held = "-"
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\n", printable(line), short(k.Fingerprint), printable(held))
+		token := "-"
+		if k.Attested != nil {
+			token = oneLine(k.Attested.words())
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", printable(line), short(k.Fingerprint), printable(held), token)
 		line = strings.Repeat("\t", 4)
 	}
 }

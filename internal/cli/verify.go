@@ -28,9 +28,11 @@ type verified struct {
 	Expires     time.Time    `json:"expires,omitzero"` // the soonest of the metadata used
 	RootVersion int64        `json:"rootVersion"`
 	RootKeys    []string     `json:"rootKeys"`
-	Lacks       []string     `json:"lacks,omitempty"` // what a signature of another format does not say
 
-	Attestations []attested `json:"attestations,omitempty"`
+	Attested map[string]attestation `json:"attested,omitempty"` // of the root's keys, by fingerprint
+
+	Lacks        []string `json:"lacks,omitempty"` // what a signature of another format does not say
+	Attestations []stated `json:"attestations,omitempty"`
 }
 
 // basis is what a [verified] rests on.
@@ -116,7 +118,7 @@ func (env *Env) verify(ctx context.Context, r ref.Reference, roles []string) (*v
 	if err != nil {
 		return nil, nil, err // before the evidence: what cannot be looked at is neither good nor bad
 	}
-	v, b, err := evidence(ctx, env.Settings.Trust(env).Client, gun, pins, r)
+	v, b, err := env.evidence(ctx, gun, pins, r)
 	if fault.Is(err, fault.NotFound) {
 		return nil, nil, fault.As(fault.Untrusted, err) // evidence was looked for and is missing
 	} else if err != nil {
@@ -141,8 +143,8 @@ func (env *Env) verify(ctx context.Context, r ref.Reference, roles []string) (*v
 }
 
 // evidence returns what the trust data of gun says about r.
-func evidence(ctx context.Context, c *trust.Client, gun ref.GUN, pins trust.Pins, r ref.Reference) (v *verified, b *basis, err error) {
-	trusted, err := c.Refresh(ctx, gun, pins)
+func (env *Env) evidence(ctx context.Context, gun ref.GUN, pins trust.Pins, r ref.Reference) (v *verified, b *basis, err error) {
+	trusted, err := env.Settings.Trust(env).Client.Refresh(ctx, gun, pins)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -152,6 +154,9 @@ func evidence(ctx context.Context, c *trust.Client, gun ref.GUN, pins trust.Pins
 		return nil, nil, err
 	}
 	v = &verified{Image: r.String(), GUN: s.GUN, Expires: s.Expires, RootVersion: s.RootVersion, RootKeys: s.RootKeys}
+	if v.Attested, err = env.attestations(s.Attestations); err != nil {
+		return nil, nil, err
+	}
 	if v.DecidedBy, v.Digest, err = trusted.Decide(ctx, r); err != nil {
 		return nil, nil, err
 	}
@@ -202,7 +207,13 @@ func (env *Env) printVerified(v *verified) error {
 				fmt.Fprintf(w, "%s\t%s\t%s\n", printable(r.Role), oneLine(k), names)
 			}
 		}
+		if len(v.Attested) > 0 {
+			fmt.Fprint(w, "\nROOT KEY\tTOKEN\n")
+			for _, k := range v.RootKeys {
+				fmt.Fprintf(w, "%s\t%s\n", short(k), oneLine(v.Attested[k].words()))
+			}
+		}
 		lacksTable(w, v)
-		attestedTable(w, v)
+		statedTable(w, v)
 	})
 }

@@ -17,8 +17,8 @@ import (
 	"plimsoll/internal/trust/envelope"
 )
 
-// attested is a statement about an image that was verified.
-type attested struct {
+// stated is a statement about an image that was verified.
+type stated struct {
 	PredicateType string          `json:"predicateType"`
 	About         ref.Digest      `json:"about"` // the image, or one platform's manifest
 	Roles         []string        `json:"roles"`
@@ -55,7 +55,7 @@ func (env *Env) verifyAttestation(ctx context.Context, v *verified, b *basis, wa
 		return fault.As(fault.Unavailable, ctx.Err())
 	}
 	for _, role := range want.roles {
-		if !slices.ContainsFunc(v.Attestations, func(a attested) bool { return slices.Contains(a.Roles, role) }) {
+		if !slices.ContainsFunc(v.Attestations, func(a stated) bool { return slices.Contains(a.Roles, role) }) {
 			return unattestedBy(v, want.predicateType, fmt.Sprintf("role %q does not state", role), problem)
 		}
 	}
@@ -75,8 +75,8 @@ func unattestedBy(v *verified, predicateType, who string, problem error) error {
 
 // ownAttestations returns the statements that roles of the trust data make; the
 // error says what was wrong with others.
-func (b *basis) ownAttestations(ctx context.Context, r *envelope.Reader, gun ref.GUN, about v1.Descriptor, predicateType string) ([]attested, error) {
-	var found []attested
+func (b *basis) ownAttestations(ctx context.Context, r *envelope.Reader, gun ref.GUN, about v1.Descriptor, predicateType string) ([]stated, error) {
+	var found []stated
 	all, problem := r.Attestations(ctx, gun, about, predicateType, envelope.AnchorsOf(b.speakers))
 	for i := range all {
 		by := all[i].By(b.speakers)
@@ -84,13 +84,13 @@ func (b *basis) ownAttestations(ctx context.Context, r *envelope.Reader, gun ref
 			problem = fault.Errorf(fault.Untrusted, "made by %d keys of a role that demands more", len(all[i].Keys))
 			continue
 		}
-		found = append(found, attested{predicateType, about.Digest, by, all[i].Keys, all[i].Statement.Predicate})
+		found = append(found, stated{predicateType, about.Digest, by, all[i].Keys, all[i].Statement.Predicate})
 	}
 	return found, problem
 }
 
 // foreignAttestations takes the word of whoever may sign the image with cosign.
-func (b *basis) foreignAttestations(ctx context.Context, r *envelope.Reader, gun ref.GUN, about v1.Descriptor, predicateType string) (found []attested, problem error) {
+func (b *basis) foreignAttestations(ctx context.Context, r *envelope.Reader, gun ref.GUN, about v1.Descriptor, predicateType string) (found []stated, problem error) {
 	for i := range b.accept {
 		if b.accept[i].Cosign == nil {
 			continue
@@ -100,13 +100,13 @@ func (b *basis) foreignAttestations(ctx context.Context, r *envelope.Reader, gun
 			problem = p
 		}
 		for _, a := range all {
-			found = append(found, attested{predicateType, about.Digest, []string{b.accept[i].Role}, a.Keys, a.Statement.Predicate})
+			found = append(found, stated{predicateType, about.Digest, []string{b.accept[i].Role}, a.Keys, a.Statement.Predicate})
 		}
 	}
 	return found, problem
 }
 
-func attestedTable(w io.Writer, v *verified) {
+func statedTable(w io.Writer, v *verified) {
 	if len(v.Attestations) == 0 {
 		return
 	}

@@ -18,6 +18,7 @@ import (
 	"plimsoll/internal/finding"
 	"plimsoll/internal/image"
 	"plimsoll/internal/inventory"
+	"plimsoll/internal/key"
 	"plimsoll/internal/policy"
 	"plimsoll/internal/profile"
 	"plimsoll/internal/ref"
@@ -74,6 +75,10 @@ type Statement struct {
 	Expires     time.Time             // the soonest expiry of the metadata used
 	RootKeys    []string              // fingerprints of the root's keys
 	RootVersion int64
+
+	// What the root claims of its keys, by fingerprint, not yet verified:
+	// certificates for [key.VerifyAttestationOf].
+	Attestations map[string][][]byte
 }
 
 // Truster verifies what was signed.
@@ -110,8 +115,9 @@ type Config struct {
 	// Enforceable says why a profile cannot be enforced by what would run the
 	// container, nil if it can. nil: whatever the policy grants can be.
 	Enforceable func(profile.Profile) error
-	Now         func() time.Time // the clock; nil: the machine's
-	Rand        io.Reader        // for decisions' IDs; nil: crypto/rand
+	Attestation key.AttestationRoots // whose word counts about keys in tokens
+	Now         func() time.Time     // the clock; nil: the machine's
+	Rand        io.Reader            // for decisions' IDs; nil: crypto/rand
 }
 
 // Gate decides. It may be used concurrently.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -60,6 +61,7 @@ type world struct {
 	gun                                             ref.GUN
 	asked                                           ref.Reference
 	pins                                            gate.Pins
+	attestations                                    map[string][][]byte
 	inventory                                       inventory.Inventory
 	findings                                        []finding.Finding
 	local                                           bool
@@ -112,7 +114,10 @@ func (w truster) Statement(_ context.Context, gun ref.GUN, pins gate.Pins, r ref
 	if w.trustErr != nil {
 		return nil, w.trustErr
 	}
-	return &gate.Statement{GUN: w.gun, Roles: w.roles, Signers: map[string][]string{"releases": {"sha256:01"}}, Expires: noon.Add(time.Hour)}, nil
+	return &gate.Statement{
+		GUN: w.gun, Roles: w.roles, Signers: map[string][]string{"releases": {"sha256:01"}}, Expires: noon.Add(time.Hour),
+		RootKeys: slices.Sorted(maps.Keys(w.attestations)), Attestations: w.attestations,
+	}, nil
 }
 
 func (w scanner) Scan(context.Context, *image.Image) (*inventory.Inventory, error) {

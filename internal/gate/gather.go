@@ -7,6 +7,7 @@ import (
 
 	"plimsoll/internal/fault"
 	"plimsoll/internal/image"
+	"plimsoll/internal/key"
 	"plimsoll/internal/policy"
 )
 
@@ -46,6 +47,9 @@ func (g *Gate) signatures(ctx context.Context, m *image.Image, f *policy.Facts, 
 		return fault.Errorf(fault.Untrusted, "the trust data is not about %q", f.GUN)
 	}
 	f.Roles, f.Signers, f.Expires = s.Roles, s.Signers, s.Expires
+	for _, fingerprint := range s.RootKeys {
+		f.RootKeys = append(f.RootKeys, g.rootKey(fingerprint, s.Attestations[fingerprint]))
+	}
 	return nil
 }
 
@@ -61,6 +65,21 @@ func (g *Gate) foreign(ctx context.Context, m *image.Image, f *policy.Facts, p *
 	}
 	f.SetForeign(found, expires)
 	return nil
+}
+
+// rootKey says what the key's token proves; nil chain: the root claims nothing.
+func (g *Gate) rootKey(fingerprint string, chain [][]byte) policy.RootKey {
+	k := policy.RootKey{Fingerprint: fingerprint}
+	if chain == nil {
+		return k
+	}
+	a, err := key.VerifyAttestationOf(fingerprint, chain, g.config.Attestation)
+	if err != nil {
+		k.Problem = err
+		return k
+	}
+	k.Token = &policy.Token{Maker: a.Maker, Serial: a.Serial, Firmware: a.Firmware, Touch: string(a.Touch)}
+	return k
 }
 
 // contents scans the image and, if advisories are asked for, matches what was

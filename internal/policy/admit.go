@@ -34,6 +34,15 @@ func (d *Document) Admit(team, action, caller string) (verdict.Reason, *profile.
 	return allow(ruleTeam, "%s may %s, and %s acts for it", team, action, caller), t.grant()
 }
 
+// Grant returns what each of the team's containers gets, or nil if there is no
+// such team.
+func (d *Document) Grant(team string) *profile.Profile {
+	if t := d.Teams[team]; t != nil {
+		return t.grant()
+	}
+	return nil
+}
+
 // grant returns a copy of what the team's containers get.
 func (t *Team) grant() *profile.Profile {
 	p := *t.granted

@@ -38,9 +38,7 @@ type Publisher struct {
 	// Accept is for publishers who sign with other programs, and have no root.
 	// A publisher has either RootKeys or Accept.
 	Accept []Accept `yaml:"accept"`
-	// Hardware is what the root's keys must prove about where they live. No
-	// root has attested keys for this version, so whoever demands it gets a
-	// denial for every image.
+	// Hardware is what every key of the root must prove about where it lives.
 	Hardware *Hardware `yaml:"hardware"`
 }
 

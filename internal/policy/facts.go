@@ -23,6 +23,7 @@ type Facts struct {
 	Signers   map[string][]string   // role → fingerprints of the keys that signed it
 	Expires   time.Time             // of the soonest metadata behind Roles
 	SignedErr error
+	RootKeys  []RootKey
 	// Foreign is set for a publisher who signs in other formats: one for each of
 	// its entries. Those that were accepted also stand in Roles and Signers;
 	// Expires is zero if none of them ends.
@@ -34,6 +35,21 @@ type Facts struct {
 	Findings []finding.Finding
 	AsOf     time.Time // of the oldest advisories used
 	MatchErr error
+}
+
+// RootKey is one key of the publisher's root, and what its token proves.
+type RootKey struct {
+	Fingerprint string
+	Token       *Token // nil if nothing is proven
+	Problem     error  // why what the root claims of it does not count
+}
+
+// Token is what the maker of a token vouches for about a key in it.
+type Token struct {
+	Maker    string // name of the roots that vouch
+	Serial   string // "" if the token does not give it
+	Firmware string // "5.7.1"
+	Touch    string // never, always or cached
 }
 
 // Foreign is what was found for one entry of a publisher's Accept.

@@ -48,7 +48,7 @@ func (d *Document) Judge(ctx context.Context, now time.Time, environment string,
 		reasons = append(reasons, e.Signed.judge(now, f))
 	}
 	if p := d.Publishers[f.Publisher]; p != nil && p.Hardware != nil && needs.Signatures {
-		reasons = append(reasons, judgeHardware(f))
+		reasons = append(reasons, p.Hardware.judge(f))
 	}
 	if needs.Scan {
 		reasons = append(reasons, e.judgeScan(now, f))
@@ -75,12 +75,6 @@ func (e *Environment) judgeLocal() verdict.Reason {
 		return allow(ruleLocal, "images that no registry named are allowed here")
 	}
 	return deny(ruleLocal, verdict.Rule, "no registry named this image, and local images are not allowed here")
-}
-
-// judgeHardware denies: what a token says about a key is not verified by this
-// version, so no key is known to be in one.
-func judgeHardware(f *Facts) verdict.Reason {
-	return deny(ruleHardware, verdict.Evidence, "no key of this root is attested, and publisher %q must have hardware keys", f.Publisher)
 }
 
 // classOf returns the class of a denial that rests on err.

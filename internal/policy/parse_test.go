@@ -107,6 +107,9 @@ func TestMistakes(t *testing.T) {
 		{"mirror of another's", head + publisher + "    mirrors: {'m.example.net/**': 'registry.example.com/b/**'}", "is not covered by this publisher's repositories"},
 		{"mirror without wildcard", head + publisher + "    mirrors: {'m.example.net/**': 'registry.example.com/a/x'}", "end in the same wildcard"},
 		{"hardware word", head + publisher + "    hardware: wanted", `publishers.a.hardware: it is the word "required"`},
+		{"hardware touch", head + publisher + "    hardware: {attestation: required, touch: never}", `publishers.a.hardware.touch: "never": want "always"`},
+		{"hardware firmware", head + publisher + "    hardware: {attestation: required, firmware: \"5.7\"}", `publishers.a.hardware.firmware: "5.7": want a lowest version`},
+		{"hardware maker", head + publisher + "    hardware: {attestation: required, roots: [A/B]}", `publishers.a.hardware.roots[0]: "A/B" is no name`},
 		{"hardware without attestation", head + publisher + "    hardware: {touch: always}", "publishers.a.hardware.attestation: can only be"},
 
 		{"host of nowhere", head + "host: {environment: x}", `host.environment: "x" is not among the environments`},

@@ -50,9 +50,7 @@ func (d *decoder) checkPublisher(path string, p *Publisher) {
 		return
 	}
 	d.checkRootKeys(join(path, "rootKeys"), p.RootKeys)
-	if h := p.Hardware; h != nil && h.Attestation != "required" {
-		d.fail(join(path, "hardware.attestation"), `can only be "required": without it nothing is known about a key's hardware`)
-	}
+	d.checkHardware(join(path, "hardware"), p.Hardware)
 }
 
 // checkMirror demands one wildcard of the same kind on either side, at the end:

@@ -53,7 +53,11 @@ func (s *Scanned) judgeAge(now time.Time, f *Facts) verdict.Reason {
 
 // unreadable denies an image with parts that nobody could look into.
 func unreadable(inv *inventory.Inventory) verdict.Reason {
-	r := deny(ruleScanned, verdict.Evidence, "%d parts of the image could not be looked at", len(inv.Unreadable))
+	parts := "1 part"
+	if n := len(inv.Unreadable); n != 1 {
+		parts = fmt.Sprintf("%d parts", n)
+	}
+	r := deny(ruleScanned, verdict.Evidence, "%s of the image could not be looked at", parts)
 	for i, u := range inv.Unreadable {
 		if i == maxLines {
 			r.Evidence = append(r.Evidence, fmt.Sprintf("and %d more", len(inv.Unreadable)-i))

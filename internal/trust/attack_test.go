@@ -2,6 +2,7 @@ package trust
 
 import (
 	"context"
+	"maps"
 	"strings"
 	"testing"
 	"time"
@@ -9,6 +10,21 @@ import (
 	"plimsoll/internal/fault"
 	"plimsoll/internal/ref"
 )
+
+// The attacks of TUF 1.0.34, section 1.5.2, in its words, and their tests:
+//
+//	arbitrary installation        TestArbitraryTarget, TestRepositorySwap
+//	endless data                  TestEndlessData
+//	extraneous dependencies       TestExtraneousDependencies, TestExtraneousKeys
+//	fast-forward                  TestFastForwardRecovery
+//	indefinite freeze             TestFreeze, TestExpiredRole
+//	malicious mirrors             TestMaliciousMirror
+//	mix-and-match                 TestMixAndMatch
+//	rollback                      TestRollback…
+//	slow retrieval                TestSlowRetrieval
+//	vulnerability to key          TestKeyCompromiseBelowThreshold, TestOnlineKeysCompromised,
+//	compromises                   TestWrongThresholdOneKeyTwice, TestFormerRootKeys
+//	wrong software installation   TestWrongTarget
 
 // TestRepositorySwap: a registry serves one repository's metadata for another
 // that has the same keys.
@@ -267,10 +283,8 @@ func (c careless) Read(ctx context.Context, name string, _ int64) ([]byte, error
 func TestSlowRetrieval(t *testing.T) {
 	w := newWorld(t)
 	c := NewClient(ClientConfig{Source: slow{}, State: w.state, Limits: Limits{Time: 50 * time.Millisecond}})
-	begin := time.Now()
-	_, err := c.Refresh(t.Context(), w.gun, w.pins)
-	if !fault.Is(err, fault.Unavailable) || time.Since(begin) > 10*time.Second {
-		t.Errorf("after %s: %v", time.Since(begin), err)
+	if _, err := c.Refresh(t.Context(), w.gun, w.pins); !fault.Is(err, fault.Unavailable) {
+		t.Errorf("got %v", err)
 	}
 	w.must(w.refresh(w.files())) // and leaves no lock behind
 }
@@ -281,6 +295,84 @@ func (slow) Load(context.Context, ref.GUN) (Collection, error) { return slow{}, 
 func (slow) Read(ctx context.Context, _ string, _ int64) ([]byte, error) {
 	<-ctx.Done()
 	return nil, ctx.Err()
+}
+
+// TestExtraneousDependencies: whoever owns the registry lets an image appear to
+// have more platforms than its publisher signed.
+func TestExtraneousDependencies(t *testing.T) {
+	w := newWorld(t)
+	good := w.sign(RoleTargets, "v1", "a")
+	evil := image("v1", "evil").Platforms[0].Manifest
+	add := func(s map[string]any) {
+		list, _ := s["targets"].(map[string]any)
+		one, _ := list[digestTarget(good.Digest)].(map[string]any)
+		custom, _ := one["custom"].(map[string]any)
+		platforms, _ := custom["platforms"].([]any)
+		custom["platforms"] = append(platforms, map[string]any{"platform": "linux/riscv64", "manifest": string(evil)})
+	}
+	f := w.files()
+	w.forge(f, "2.targets.json", add, "snapshot", "timestamp")
+	w.relink(f, 3, map[string]int64{RoleTargets: 2})
+	_, err := w.ask(f, "@"+string(evil))
+	w.refused(err, "targets metadata: 0 of its keys signed")
+	w.forget()
+	if s, err := w.ask(w.files(), "@"+string(evil)); !fault.Is(err, fault.NotFound) {
+		t.Errorf("what is signed says %v, %v", s, err)
+	}
+}
+
+// TestWrongTarget: asked about one thing, a role answers about another, or one
+// that does not speak for the name.
+func TestWrongTarget(t *testing.T) {
+	t.Run("digest that names another", func(t *testing.T) {
+		w := newWorld(t)
+		a, b := w.sign(RoleTargets, "v1", "a"), image("v2", "b")
+		f := w.files()
+		w.forge(f, "2.targets.json", func(s map[string]any) {
+			list, _ := s["targets"].(map[string]any)
+			list[digestTarget(b.Digest)] = list[digestTarget(a.Digest)]
+		}, "targets")
+		w.relink(f, 3, map[string]int64{RoleTargets: 2})
+		_, err := w.ask(f, "@"+string(b.Digest))
+		w.refused(err, "names")
+	})
+	t.Run("role that does not speak for it", func(t *testing.T) {
+		w := newWorld(t)
+		w.newKey("nightly")
+		w.must(w.repo.Delegate(t.Context(), RoleConfig{Name: "nightly", Keys: w.public("nightly"), Threshold: 1, Paths: []string{"nightly-*", "sha256/*"}}))
+		w.sign("nightly", "nightly-1", "a")
+		f := w.files()
+		w.forge(f, "1.nightly.json", func(s map[string]any) {
+			list, _ := s["targets"].(map[string]any)
+			list["v1"] = list["nightly-1"]
+		}, "nightly")
+		w.relink(f, 9, map[string]int64{RoleTargets: 2, "nightly": 1})
+		if s, err := w.ask(f, ":v1"); !fault.Is(err, fault.NotFound) {
+			t.Errorf("it says %v, %v", s, err)
+		}
+		if _, err := w.ask(f, ":nightly-1"); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// TestMaliciousMirror: a mirror withholds a file. The client says so, takes
+// nothing on trust, and goes on when another mirror has it.
+func TestMaliciousMirror(t *testing.T) {
+	w := newWorld(t)
+	w.sign(RoleTargets, "v1", "a")
+	for _, name := range []string{"1.root.json", "timestamp.json", "2.snapshot.json", "2.targets.json"} {
+		t.Run(name, func(t *testing.T) {
+			w := w.in(t)
+			w.forget()
+			f := w.files()
+			delete(f, name)
+			if err := w.refresh(f); !fault.Is(err, fault.Untrusted) {
+				t.Fatalf("without it: %v", err)
+			}
+			w.must(w.refresh(w.files()))
+		})
+	}
 }
 
 // TestExtraneousKeys: keys that a root lists for no role, or for another role,
@@ -308,7 +400,7 @@ func TestWrongThresholdOneKeyTwice(t *testing.T) {
 		w := newWorld(t)
 		f := w.files()
 		w.forge(f, "1.root.json", func(map[string]any) {}, "root1", "root1")
-		w.refused(w.refresh(f), "1 of its keys signed, it takes 2")
+		w.refused(w.refresh(f), "a key ID occurs twice")
 	})
 	t.Run("duplicate key ID", func(t *testing.T) {
 		w := newWorld(t)
@@ -317,14 +409,15 @@ func TestWrongThresholdOneKeyTwice(t *testing.T) {
 			id := w.keys["root1"].key.ID
 			roles, _ := s["roles"].(map[string]any)
 			roles["root"] = map[string]any{"keyids": []string{id, id}, "threshold": 2}
-		}, "root1", "root1")
+		}, "root1")
 		w.refused(w.refresh(f), "1 of its keys signed, it takes 2")
 	})
 	t.Run("two IDs", func(t *testing.T) {
 		w := newWorld(t)
 		k := w.keys["root1"]
 		twin := *k.key
-		twin.rest = map[string]any{"x-note": "the same key under another ID"}
+		twin.object = maps.Clone(k.key.object)
+		twin.object["x-note"] = "the same key under another ID"
 		var err error
 		twin.ID, err = twin.hash()
 		w.must(err)
@@ -360,6 +453,21 @@ func TestKeyCompromiseBelowThreshold(t *testing.T) {
 			w.refused(w.refresh(f), "by the keys of the root before it, metadata: 1 of its keys signed, it takes 2")
 		})
 	}
+}
+
+// TestOnlineKeysCompromised: who stole the keys of snapshot and timestamp can
+// withhold what is new until it expires, and sign nothing for the others.
+func TestOnlineKeysCompromised(t *testing.T) {
+	w := newWorld(t)
+	w.sign(RoleTargets, "v1", "a")
+	f := w.files()
+	f["3.targets.json"] = f["2.targets.json"]
+	w.forge(f, "3.targets.json", func(s map[string]any) { s["version"] = 3 }, "snapshot", "timestamp")
+	w.relink(f, 5, map[string]int64{RoleTargets: 3})
+	w.refused(w.refresh(f), "targets metadata: 0 of its keys signed")
+	f["2.root.json"] = f["1.root.json"]
+	w.forge(f, "2.root.json", func(s map[string]any) { s["version"] = 2 }, "snapshot", "timestamp")
+	w.refused(w.refresh(f), "root 2 metadata: 0 of its keys signed")
 }
 
 // TestFastForwardRecovery: a thief of the online keys signs the highest

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"plimsoll/internal/fault"
@@ -116,20 +117,30 @@ func (c *Client) open(ctx context.Context, gun ref.GUN, pins Pins, collection Co
 // refresh runs the workflow on t, whose gun, collection and mem are set.
 func (c *Client) refresh(ctx context.Context, t *Trusted, pins Pins, expired bool) error {
 	t.now, t.limits, t.expired = c.cfg.Now(), c.cfg.Limits, expired
-	t.roles = map[string]*metadata[*targets]{}
 	if t.collection == nil {
 		return t.gone()
 	}
-	steps := []func(context.Context) error{
-		func(ctx context.Context) error { return t.startRoot(ctx, pins) },
-		t.updateRoot, t.updateTimestamp, t.updateSnapshot, t.updateTargets,
-	}
+	return t.update(ctx, func(ctx context.Context) error { return t.startRoot(ctx, pins) })
+}
+
+// update runs the workflow (5.2 to 5.6) from the root that start sets.
+func (t *Trusted) update(ctx context.Context, start func(context.Context) error) error {
+	t.roles = map[string]*metadata[*targets]{}
+	steps := []func(context.Context) error{start, t.updateRoot, t.updateTimestamp, t.updateSnapshot, t.updateTargets}
 	for _, step := range steps {
 		if err := step(ctx); err != nil {
-			return fmt.Errorf("trust data of %q: %w", t.gun, err)
+			return fmt.Errorf("trust data of %s: %w", t.title(), err)
 		}
 	}
 	return nil
+}
+
+// title names the collection in messages.
+func (t *Trusted) title() string {
+	if t.plain {
+		return "the repository"
+	}
+	return strconv.Quote(string(t.gun))
 }
 
 // gone is the answer when the source has no collection: somebody who saw one

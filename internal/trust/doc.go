@@ -6,7 +6,8 @@
 // delegated role carry the GUN in the signed field "x-plimsoll-gun", so that a
 // registry cannot serve one repository's metadata for another. A client starts
 // from [Pins], the fingerprints of root keys that a person or a policy names; it
-// never trusts what it merely saw first.
+// never trusts what it merely saw first. [Plain] is the same client for any other
+// TUF repository: it starts from a root that is given to it.
 //
 // Signing an image writes two targets: "<tag>", the length and hash of what the
 // tag resolves to, and "sha256/<hex>", which also says which platform manifests,

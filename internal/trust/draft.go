@@ -18,6 +18,7 @@ type draft struct {
 	top     *targets
 	signed  map[string]*targets // targets roles that must be signed again
 	newRoot bool
+	given   *given // what a ceremony brought
 }
 
 // newDraft begins a collection.
@@ -39,6 +40,7 @@ func newDraft(gun ref.GUN, c InitConfig) (*draft, error) {
 		for _, k := range ks {
 			r.Keys[k.ID] = k
 		}
+		r.attest(ks...)
 	}
 	top := newTargets(gun)
 	return &draft{gun: gun, root: r, top: top, newRoot: true, signed: map[string]*targets{RoleTargets: top}}, nil
@@ -208,6 +210,7 @@ func (d *draft) rotate(ctx context.Context, role string, ks []*Key, threshold in
 		d.root.Keys[k.ID] = k
 	}
 	d.root.prune()
+	d.root.attest(ks...)
 	d.newRoot = true
 	if role == RoleTargets {
 		d.signed[role] = d.top

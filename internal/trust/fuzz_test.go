@@ -19,7 +19,12 @@ func seeds(f *testing.F) {
 	for _, b := range w.files() {
 		f.Add(b)
 	}
-	for _, s := range []string{"", "{}", "[]", `{"signed":{},"signatures":[]}`, `{"signed":null,"signatures":null}`, `{"a":1,"a":2}`, `{"a":1.5}`} {
+	const head = `"spec_version":"1.0","version":1,"expires":"2027-01-01T00:00:00Z"`
+	for _, s := range []string{
+		`{"signed":{"_type":"targets",` + head + `,"targets":{},"delegations":{"keys":{},"succinct_roles":{"keyids":[],"threshold":1,"bit_length":4,"name_prefix":"bin"}}},"signatures":[]}`,
+		`{"signed":{"_type":"targets",` + head + `,"targets":{"a":{"length":0,"hashes":{"x":"y"}}},"delegations":{"keys":{"k":{"keytype":"?","scheme":"?","keyval":{}}},"roles":[{"name":"a","keyids":["k"],"threshold":1,"terminating":true,"paths":[]}]}},"signatures":[{"keyid":"","sig":"x"}]}`,
+		"", "{}", "[]", `{"signed":{},"signatures":[]}`, `{"signed":null,"signatures":null}`, `{"a":1,"a":2}`, `{"a":1.5}`,
+	} {
 		f.Add([]byte(s))
 	}
 }

@@ -13,26 +13,16 @@ import (
 	"plimsoll/internal/key"
 )
 
-// The key types and schemes that are written and read (TUF 1.0.34, 4.2).
-const (
-	typeECDSA     = "ecdsa"
-	typeECDSALong = "ecdsa-sha2-nistp256" // as older writers call it; read only
-	schemeECDSA   = "ecdsa-sha2-nistp256"
-	typeEd25519   = "ed25519"
-	schemeEd25519 = "ed25519"
-)
-
 // Key is a public key in TUF's form.
 type Key struct {
-	ID          string // SHA-256 of the key object's canonical JSON, hex
+	ID          string // what its metadata calls it; of keys that we write the SHA-256 of the object's canonical JSON, hex
 	Type        string
 	Scheme      string
-	Fingerprint string // see [key.Fingerprint]; what pins name and thresholds count
-	Public      crypto.PublicKey
+	Fingerprint string           // see [key.Fingerprint]; what pins name and thresholds count; "" if the key is not understood
+	Public      crypto.PublicKey // nil if the key is not understood
+	Attestation [][]byte         // what the key's token proves, for a root that names it; nil if nothing. No part of the key object
 
-	text  string // keyval.public as written
-	inner map[string]any
-	rest  map[string]any
+	object map[string]any // the key object as it stands in the metadata
 }
 
 // NewKey returns pub in TUF's form: ecdsa in PEM, or ed25519 in hex.
@@ -42,82 +32,45 @@ func NewKey(pub crypto.PublicKey) (*Key, error) {
 	if k.Fingerprint, err = key.Fingerprint(pub); err != nil {
 		return nil, err
 	}
+	text := ""
 	switch p := pub.(type) {
 	case *ecdsa.PublicKey:
-		text, err := key.MarshalPublic(p)
+		pem, err := key.MarshalPublic(p)
 		if err != nil {
 			return nil, err
 		}
-		k.Type, k.Scheme, k.text = typeECDSA, schemeECDSA, string(text)
+		k.Type, k.Scheme, text = typeECDSA, schemeECDSA, string(pem)
 	case ed25519.PublicKey:
-		k.Type, k.Scheme, k.text = typeEd25519, schemeEd25519, hex.EncodeToString(p)
+		k.Type, k.Scheme, text = typeEd25519, schemeEd25519, hex.EncodeToString(p)
 	}
+	k.object = map[string]any{"keytype": k.Type, "scheme": k.Scheme, "keyval": map[string]any{"public": text}}
 	k.ID, err = k.hash()
 	return k, err
 }
 
-// decodeKey reads a key object and checks that id is its hash.
-func decodeKey(o *object, id string) *Key {
-	k := &Key{Type: o.text("keytype"), Scheme: o.text("scheme")}
+// decodeKey reads a key object. A key of a type or scheme that is not known here,
+// or that is not what its type says, is kept and counts for nothing: others may
+// meet the threshold.
+func decodeKey(v any, o *object, id string) *Key {
+	k := &Key{ID: id, Type: o.text("keytype"), Scheme: o.text("scheme")}
 	value := o.child("keyval")
-	k.text = value.text("public")
-	k.inner, k.rest = value.rest(), o.rest()
-	if *o.err != nil {
+	k.object, _ = v.(map[string]any)
+	if id == "" || len(id) > maxKeyID {
+		o.fail("", "not a key's ID")
+	}
+	if *o.err != nil || !value.has("public") {
 		return k
 	}
-	if err := k.parse(); err != nil {
-		o.fail("keyval", err.Error())
-		return k
-	}
-	var err error
-	if k.ID, err = k.hash(); err != nil || k.ID != id {
-		o.fail("", "the key's ID is not its hash")
+	if text, ok := value.left["public"].(string); ok {
+		k.parse(text)
 	}
 	return k
 }
 
-// parse sets Public and Fingerprint; the scheme must be the type's own.
-func (k *Key) parse() error {
-	var err error
-	switch {
-	case (k.Type == typeECDSA || k.Type == typeECDSALong) && k.Scheme == schemeECDSA:
-		k.Public, err = parseP256(k.text)
-	case k.Type == typeEd25519 && k.Scheme == schemeEd25519:
-		raw, bad := hex.DecodeString(k.text)
-		if bad != nil || len(raw) != ed25519.PublicKeySize {
-			return fault.Errorf(fault.Invalid, "not an Ed25519 key in hex")
-		}
-		k.Public = ed25519.PublicKey(raw)
-	default:
-		return fault.Errorf(fault.Invalid, "key type %q with scheme %q is not supported", k.Type, k.Scheme)
-	}
-	if err == nil {
-		k.Fingerprint, err = key.Fingerprint(k.Public)
-	}
-	return err
-}
-
-func parseP256(text string) (crypto.PublicKey, error) {
-	pub, err := key.ParsePublic([]byte(text))
-	if err != nil {
-		return nil, err
-	}
-	if _, ok := pub.(*ecdsa.PublicKey); !ok {
-		return nil, fault.Errorf(fault.Invalid, "not a key on P-256")
-	}
-	return pub, nil
-}
-
-func (k *Key) encode() map[string]any {
-	return withRest(k.rest, map[string]any{
-		"keytype": k.Type,
-		"scheme":  k.Scheme,
-		"keyval":  withRest(k.inner, map[string]any{"public": k.text}),
-	})
-}
+func (k *Key) encode() map[string]any { return k.object }
 
 func (k *Key) hash() (string, error) {
-	b, err := canonical(k.encode())
+	b, err := canonical(k.object)
 	if err != nil {
 		return "", err
 	}
@@ -128,14 +81,28 @@ func (k *Key) hash() (string, error) {
 // keys are the keys of a root or of delegations, by ID.
 type keys map[string]*Key
 
-const maxKeys = 256
+const (
+	maxKeys  = 256
+	maxKeyID = 512 // bytes
+)
 
 func decodeKeys(o *object) keys {
 	all := keys{}
 	o.each(maxKeys, func(id string, v any) {
-		all[id] = decodeKey(newObject(v, join(o.at, id), o.err), id)
+		all[id] = decodeKey(v, newObject(v, join(o.at, id), o.err), id)
 	})
 	return all
+}
+
+// named checks that the ID of every key is its hash, as the specification has it
+// (4.3).
+func (ks keys) named() error {
+	for id, k := range ks {
+		if hash, err := k.hash(); err != nil || hash != id {
+			return fault.Errorf(fault.Untrusted, "the ID of key %q is not its hash", id)
+		}
+	}
+	return nil
 }
 
 func (ks keys) encode() map[string]any {
@@ -176,9 +143,20 @@ func (r keyRole) encode() map[string]any {
 	return withRest(r.rest, map[string]any{"keyids": ids, "threshold": r.Threshold})
 }
 
-// equal reports whether both are the same keys under the same threshold.
-func (r keyRole) equal(o keyRole) bool {
-	return r.Threshold == o.Threshold && maps.Equal(set(r.KeyIDs), set(o.KeyIDs))
+// same reports whether r with its keys ks is the same as o with os: the same
+// public keys under the same threshold. IDs alone prove nothing, since they are
+// only names.
+func (r keyRole) same(ks keys, o keyRole, os keys) bool {
+	return r.Threshold == o.Threshold && maps.Equal(r.public(ks), o.public(os))
+}
+
+// public returns the fingerprints of the role's keys.
+func (r keyRole) public(ks keys) map[string]bool {
+	all := map[string]bool{}
+	for _, k := range r.of(ks) {
+		all[k.Fingerprint] = true
+	}
+	return all
 }
 
 func set(all []string) map[string]bool {
@@ -190,12 +168,12 @@ func set(all []string) map[string]bool {
 }
 
 // of returns the role's keys out of ks: one for each public key, in the role's
-// order; IDs without a key are left out.
+// order; IDs without a key, and keys that are not understood, are left out.
 func (r keyRole) of(ks keys) []*Key {
 	var all []*Key
 	seen := map[string]bool{}
 	for _, id := range r.KeyIDs {
-		if k := ks[id]; k != nil && !seen[k.Fingerprint] {
+		if k := ks[id]; k != nil && k.Public != nil && !seen[k.Fingerprint] {
 			seen[k.Fingerprint] = true
 			all = append(all, k)
 		}

@@ -53,7 +53,7 @@ func (t *Trusted) lookup(ctx context.Context, name string) (found, error) {
 		slices.Reverse(children)
 		stack = append(stack, children...)
 	}
-	return found{}, fault.Errorf(fault.NotFound, "no role of %q names %q", t.gun, name)
+	return found{}, fault.Errorf(fault.NotFound, "no role of %s names %q", t.title(), name)
 }
 
 // covering returns the delegations that speak for name, in order, up to the
@@ -61,6 +61,9 @@ func (t *Trusted) lookup(ctx context.Context, name string) (found, error) {
 func (d *delegations) covering(name string, depth int) (all []step, terminating bool) {
 	if d == nil {
 		return nil, false
+	}
+	if s := d.Succinct; s != nil { // a bin has the last word on what is its
+		return []step{{s.bin(name), d.Keys, s.keyRole, depth}}, true
 	}
 	for i := range d.Roles {
 		r := &d.Roles[i]

@@ -1,10 +1,10 @@
 package trust
 
 import (
-	"encoding/hex"
-	"net/url"
+	"fmt"
 	"regexp"
 	"strconv"
+	"strings"
 	"time"
 	"unicode"
 	"unicode/utf8"
@@ -30,7 +30,9 @@ const (
 	maxVersion  = 1 << 53 // what every reader of JSON holds exactly
 	maxTargets  = 1 << 17 // in one role
 	maxRoles    = 1 << 14 // in one snapshot or one delegation
-	maxRoleName = 80      // bytes; escaped and with a version it must fit a file name
+	maxRoleName = 77      // bytes; escaped and with a version it must fit a file name
+	maxRootRole = 8       // roles of one root: the four, and those of other specifications
+	maxHash     = 1 << 10 // bytes of a hash that is not known here
 	maxPath     = 512     // bytes of a target's path or pattern
 )
 
@@ -91,16 +93,20 @@ func (h *header) encode(fields map[string]any) map[string]any {
 // root is the signed part of root metadata (4.3).
 type root struct {
 	header
-	Consistent bool
+	Consistent bool // files are named by their version (6.2)
+	silent     bool // nothing is said about that, which means no
 	Keys       keys
 	Roles      map[string]keyRole
 }
 
 func decodeRoot(o *object) *root {
-	r := &root{header: decodeHeader(o, RoleRoot), Consistent: o.flag("consistent_snapshot"), Keys: decodeKeys(o.child("keys"))}
+	r := &root{header: decodeHeader(o, RoleRoot), Keys: decodeKeys(o.child("keys"))}
+	if r.silent = !o.has("consistent_snapshot"); !r.silent {
+		r.Consistent = o.flag("consistent_snapshot")
+	}
 	roles := o.child("roles")
 	r.Roles = map[string]keyRole{}
-	roles.each(len(topLevel), func(name string, v any) {
+	roles.each(maxRootRole, func(name string, v any) {
 		role := newObject(v, "roles."+name, o.err)
 		k := decodeKeyRole(role)
 		k.rest = role.rest()
@@ -120,7 +126,11 @@ func (r *root) encode() map[string]any {
 	for name, k := range r.Roles {
 		roles[name] = k.encode()
 	}
-	return r.header.encode(map[string]any{"consistent_snapshot": r.Consistent, "keys": r.Keys.encode(), "roles": roles})
+	fields := map[string]any{"keys": r.Keys.encode(), "roles": roles}
+	if !r.silent {
+		fields["consistent_snapshot"] = r.Consistent
+	}
+	return r.header.encode(fields)
 }
 
 // metaFile is what snapshot and timestamp say about another role's file (4.4).
@@ -237,27 +247,45 @@ func printable(s string) bool {
 // fileName returns the name of role's file of the given version, or the name
 // without version if version is 0 (4.1: consistent snapshots, PATHS).
 func fileName(role string, version int64) string {
-	name := url.PathEscape(role) + ".json"
+	name := escape(role) + ".json"
 	if version == 0 {
 		return name
 	}
 	return strconv.FormatInt(version, 10) + "." + name
 }
 
-// hashes are digests by algorithm ("sha256", "sha512"), in hex.
+// escape writes s as one element of a URL's path: percent-encoded, all but the
+// characters that RFC 3986, section 2.3 calls unreserved.
+func escape(s string) string {
+	const plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~"
+	var b strings.Builder
+	for i := range len(s) {
+		if strings.IndexByte(plain, s[i]) >= 0 {
+			b.WriteByte(s[i])
+		} else {
+			fmt.Fprintf(&b, "%%%02X", s[i])
+		}
+	}
+	return b.String()
+}
+
+// hashes are digests by algorithm ("sha256", "sha512"), in hex. Those by other
+// algorithms are kept and prove nothing.
 type hashes map[string]string
 
 func decodeHashes(o *object) hashes {
 	h := hashes{}
 	o.each(8, func(name string, v any) {
 		s, ok := v.(string)
-		if _, err := hex.DecodeString(s); !ok || err != nil || s == "" {
-			o.fail(name, "not a hash in hex")
+		if !ok || s == "" || len(s) > maxHash {
+			o.fail(name, "not a hash")
 		}
 		h[name] = s
 	})
-	if h["sha256"] == "" && h["sha512"] == "" {
-		o.fail("", "neither sha256 nor sha512")
+	for _, a := range algorithms {
+		if s, ok := h[a.name]; ok && !isHash(s, a.size) {
+			o.fail(a.name, "not a hash in hex")
+		}
 	}
 	return h
 }

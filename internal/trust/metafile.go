@@ -4,7 +4,6 @@ import (
 	"encoding/hex"
 
 	"plimsoll/internal/fault"
-	"plimsoll/internal/key"
 	"plimsoll/internal/ref"
 )
 
@@ -43,9 +42,7 @@ func parse[T body](file []byte, decode func(*object) T) (*metadata[T], error) {
 	if err == nil {
 		m.Signed = decode(newObject(any(signed), "signed", &err))
 	}
-	for _, v := range o.list("signatures", maxSignatures) {
-		m.Signatures = append(m.Signatures, decodeSignature(newObject(v, "signatures", &err)))
-	}
+	m.Signatures = decodeSignatures(o)
 	if err != nil {
 		return nil, fault.As(fault.Untrusted, err)
 	}
@@ -55,11 +52,27 @@ func parse[T body](file []byte, decode func(*object) T) (*metadata[T], error) {
 	return m, nil
 }
 
+// decodeSignatures refuses two signatures under one key ID (4.2).
+func decodeSignatures(o *object) []signature {
+	var all []signature
+	seen := map[string]bool{}
+	for _, v := range o.list("signatures", maxSignatures) {
+		s := decodeSignature(newObject(v, "signatures", o.err))
+		if seen[s.KeyID] {
+			o.fail("signatures", "a key ID occurs twice")
+		}
+		seen[s.KeyID] = true
+		all = append(all, s)
+	}
+	return all
+}
+
+// decodeSignature reads a signature. What is not hex is the signature of a scheme
+// that is not known here, or of nobody: it counts for nothing.
 func decodeSignature(o *object) signature {
 	s := signature{KeyID: o.text("keyid")}
-	var err error
-	if s.Sig, err = hex.DecodeString(o.text("sig")); err != nil {
-		o.fail("sig", "not in hex")
+	if sig, err := hex.DecodeString(o.text("sig")); err == nil {
+		s.Sig = sig
 	}
 	return s
 }
@@ -75,7 +88,7 @@ func (m *metadata[T]) signers(ks keys, r keyRole) map[string]bool {
 		if k == nil || !listed[s.KeyID] || valid[k.Fingerprint] {
 			continue
 		}
-		if key.Verify(k.Public, m.signed, s.Sig) == nil {
+		if k.verify(m.signed, s.Sig) {
 			valid[k.Fingerprint] = true
 		}
 	}

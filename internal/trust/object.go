@@ -101,7 +101,7 @@ func (o *object) list(name string, limit int) []any {
 }
 
 func (o *object) texts(name string, limit int) []string {
-	var all []string
+	all := []string{}
 	for _, v := range o.list(name, limit) {
 		s, ok := v.(string)
 		if !ok {

@@ -55,7 +55,8 @@ type RepositoryConfig struct {
 	Pins     Pins    // not needed by Init
 	Keys     Keyring
 	Expiries Expiries
-	Tries    int // attempts when somebody else publishes at the same time; 0 means 8
+	Makers   key.AttestationRoots // a root is not signed that claims of keys what these do not vouch for
+	Tries    int                  // attempts when somebody else publishes at the same time; 0 means 8
 }
 
 // Repository is the publisher's side of one trust collection. Every change reads
@@ -196,7 +197,7 @@ func (r *Repository) attempt(ctx context.Context, build func(Change) (*draft, er
 		return err
 	}
 	defer func() { err = errors.Join(err, d.close()) }()
-	s := signing{keys: r.cfg.Keys, now: r.cfg.Client.cfg.Now(), expiries: r.cfg.Expiries}
+	s := signing{keys: r.cfg.Keys, now: r.cfg.Client.cfg.Now(), expiries: r.cfg.Expiries, makers: r.cfg.Makers, given: d.given}
 	u, err := s.update(ctx, d)
 	if err != nil {
 		return fmt.Errorf("sign for %q: %w", r.cfg.GUN, err)

@@ -45,7 +45,7 @@ func (t *Trusted) checkRoot(m *metadata[*root]) error {
 	if err := m.verify(m.Signed.Keys, m.Signed.Roles[RoleRoot]); err != nil {
 		return err
 	}
-	return checkGUN(m.Signed.head(), t.gun)
+	return t.ours(m.Signed.head(), m.Signed.Keys)
 }
 
 // rootAt reads the root of the given version and checks it by itself; nil if
@@ -131,7 +131,7 @@ func (t *Trusted) nextRoot(ctx context.Context, old *metadata[*root]) (*metadata
 
 // updateRoot follows the chain of roots to its end (5.3).
 func (t *Trusted) updateRoot(ctx context.Context) error {
-	for range t.limits.Roots {
+	for n := 0; ; n++ {
 		next, err := t.nextRoot(ctx, t.root)
 		if err != nil {
 			return err
@@ -139,12 +139,14 @@ func (t *Trusted) updateRoot(ctx context.Context) error {
 		if next == nil {
 			return t.fresh(RoleRoot, t.root.Signed.head())
 		}
+		if n == t.limits.Roots {
+			return fault.Errorf(fault.Untrusted, "more than %d new roots", t.limits.Roots)
+		}
 		if err := t.remember(t.root, next); err != nil {
 			return err
 		}
 		t.root = next
 	}
-	return fault.Errorf(fault.Untrusted, "more than %d new roots", t.limits.Roots)
 }
 
 // remember makes next the trusted root. If the keys of timestamp or snapshot
@@ -165,7 +167,7 @@ func (t *Trusted) remember(old, next *metadata[*root]) error {
 
 func keysChanged(a, b *root, roles ...string) bool {
 	for _, role := range roles {
-		if !a.Roles[role].equal(b.Roles[role]) {
+		if !a.Roles[role].same(a.Keys, b.Roles[role], b.Keys) {
 			return true
 		}
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"net/url"
 	"os"
 	"path/filepath"
 
@@ -13,8 +12,8 @@ import (
 	"plimsoll/internal/ref"
 )
 
-// memory is what a client remembers of one GUN between refreshes: the trusted
-// metadata files by role, and the pins that they rest on.
+// memory is what a client remembers of one collection between refreshes: the
+// trusted metadata files by role, and the pins that they rest on.
 type memory interface {
 	read(role string) ([]byte, error) // NotFound if nothing is remembered
 	write(role string, file []byte) error
@@ -49,16 +48,21 @@ func openState(ctx context.Context, path string, gun ref.GUN) (*state, error) {
 	if err != nil {
 		return nil, err
 	}
+	return lockState(ctx, dir, filepath.Join(path, string(gun), collectionDir))
+}
+
+// lockState locks the state in dir, which it takes over and calls name.
+func lockState(ctx context.Context, dir *os.Root, name string) (*state, error) {
 	lock, err := lockFile(ctx, dir, ".lock")
 	if err != nil {
 		return nil, errors.Join(err, dir.Close())
 	}
-	return &state{dir: dir, lock: lock, name: filepath.Join(path, string(gun), collectionDir)}, nil
+	return &state{dir: dir, lock: lock, name: name}, nil
 }
 
 func (s *state) close() error { return errors.Join(s.lock.Release(), s.dir.Close()) }
 
-func stateName(role string) string { return url.PathEscape(role) + ".json" }
+func stateName(role string) string { return escape(role) + ".json" }
 
 func (s *state) read(role string) ([]byte, error) {
 	return readFile(s.dir, stateName(role), maxFile)

@@ -20,6 +20,10 @@ type Statement struct {
 	Expires     time.Time             // the soonest expiry of the metadata used
 	RootKeys    []string              // fingerprints of the root's keys
 	RootVersion int64
+
+	// What the root claims of its keys, by fingerprint, not yet verified: see
+	// [key.VerifyAttestationOf].
+	Attestations map[string][][]byte
 }
 
 // Statement returns what the collection says about the image that r names:
@@ -31,7 +35,7 @@ func (t *Trusted) Statement(ctx context.Context, r ref.Reference) (*Statement, e
 	if err != nil {
 		return nil, err
 	}
-	s := &Statement{GUN: t.gun, Roles: map[string]ref.Digest{}, Signers: map[string][]string{}, Expires: t.soonest(roles), RootVersion: t.root.Signed.Version}
+	s := &Statement{GUN: t.gun, Roles: map[string]ref.Digest{}, Signers: map[string][]string{}, Expires: t.soonest(roles), RootVersion: t.root.Signed.Version, Attestations: t.root.Signed.attestations()}
 	for _, k := range t.root.Signed.Roles[RoleRoot].of(t.root.Signed.Keys) {
 		s.RootKeys = append(s.RootKeys, k.Fingerprint)
 	}

@@ -14,6 +14,10 @@ type Status struct {
 	GUN   ref.GUN
 	Now   time.Time // the time of the refresh
 	Roles []RoleStatus
+
+	// What the root claims that the tokens of its keys prove, by fingerprint, not
+	// yet verified: for [key.VerifyAttestationOf].
+	Attestations map[string][][]byte
 }
 
 // RoleStatus is how one role stands: root, timestamp, snapshot, targets and the
@@ -39,7 +43,7 @@ type RoleKey struct {
 // Status returns how the collection stands.
 func (t *Trusted) Status(ctx context.Context) (*Status, error) {
 	r := t.root.Signed
-	s := &Status{GUN: t.gun, Now: t.now, Roles: []RoleStatus{
+	s := &Status{GUN: t.gun, Now: t.now, Attestations: r.attestations(), Roles: []RoleStatus{
 		roleStatus(RoleRoot, t.root, r.Keys, r.Roles[RoleRoot]),
 		roleStatus(RoleTimestamp, t.timestamp, r.Keys, r.Roles[RoleTimestamp]),
 		roleStatus(RoleSnapshot, t.snapshot, r.Keys, r.Roles[RoleSnapshot]),

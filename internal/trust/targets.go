@@ -2,6 +2,7 @@ package trust
 
 import (
 	"path"
+	"slices"
 	"strings"
 
 	"plimsoll/internal/fault"
@@ -79,9 +80,10 @@ func (t target) digest(algorithm string) (ref.Digest, error) {
 
 // delegations say which other roles speak for which paths, most trusted first.
 type delegations struct {
-	Keys  keys
-	Roles []delegation
-	rest  map[string]any
+	Keys     keys
+	Roles    []delegation
+	Succinct *succinct // instead of Roles; nil if there is none
+	rest     map[string]any
 }
 
 // delegation is one delegated role as its delegator describes it.
@@ -97,7 +99,12 @@ type delegation struct {
 func decodeDelegations(o *object) *delegations {
 	d := &delegations{Keys: decodeKeys(o.child("keys"))}
 	if o.has("succinct_roles") {
-		o.fail("succinct_roles", "not supported")
+		d.Succinct = decodeSuccinct(o.child("succinct_roles"))
+		if o.has("roles") {
+			o.fail("roles", "given beside succinct_roles")
+		}
+		d.rest = o.rest()
+		return d
 	}
 	seen := map[string]bool{}
 	for _, v := range o.list("roles", maxRoles) {
@@ -127,7 +134,7 @@ func decodeDelegation(o *object) delegation {
 		o.fail("paths", "either paths or path_hash_prefixes must be given")
 	}
 	for _, p := range d.Paths {
-		if _, err := path.Match(p, ""); err != nil || len(p) > maxPath {
+		if _, err := path.Match(goPattern(p), ""); err != nil || len(p) > maxPath {
 			o.fail("paths", "not a path pattern")
 		}
 	}
@@ -147,11 +154,46 @@ func (d *delegations) encode() map[string]any {
 		}
 		roles = append(roles, withRest(r.rest, fields))
 	}
-	return withRest(d.rest, map[string]any{"keys": d.Keys.encode(), "roles": roles})
+	fields := map[string]any{"keys": d.Keys.encode()}
+	if d.Succinct != nil {
+		fields["succinct_roles"] = d.Succinct.encode()
+	}
+	if d.Succinct == nil || len(roles) > 0 { // both together are no valid delegations, and refused when read
+		fields["roles"] = roles
+	}
+	return withRest(d.rest, fields)
+}
+
+// keys returns the keys of d, which may be nil.
+func (d *delegations) keys() keys {
+	if d == nil {
+		return nil
+	}
+	return d.Keys
 }
 
 func isTopLevel(role string) bool {
 	return role == RoleRoot || role == RoleTargets || role == RoleSnapshot || role == RoleTimestamp
+}
+
+// goPattern returns p, a pattern as glob(7) has it, as [path.Match] reads it: the
+// complement of a class is written with a caret instead of an exclamation mark.
+func goPattern(p string) string {
+	b := []byte(p)
+	class := false
+	for i := 0; i < len(b); i++ {
+		switch {
+		case b[i] == '\\':
+			i++
+		case !class && b[i] == '[':
+			if class = true; i+1 < len(b) && b[i+1] == '!' {
+				b[i+1] = '^'
+			}
+		case b[i] == ']':
+			class = false
+		}
+	}
+	return string(b)
 }
 
 // covers reports whether the delegation speaks for the target name. A wildcard
@@ -161,20 +203,15 @@ func (d *delegation) covers(name string) bool {
 		if strings.Count(p, "/") != strings.Count(name, "/") {
 			continue
 		}
-		if ok, err := path.Match(p, name); ok && err == nil {
+		if ok, err := path.Match(goPattern(p), name); ok && err == nil {
 			return true
 		}
 	}
 	if len(d.Prefixes) == 0 {
 		return false
 	}
-	sum, _ := hashOf("sha256", []byte(name))
-	for _, p := range d.Prefixes {
-		if strings.HasPrefix(sum, p) {
-			return true
-		}
-	}
-	return false
+	sum, ok := hashOf("sha256", []byte(name))
+	return ok && slices.ContainsFunc(d.Prefixes, func(p string) bool { return strings.HasPrefix(sum, p) })
 }
 
 // role returns the delegation of that name, or nil.

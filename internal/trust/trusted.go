@@ -12,7 +12,8 @@ import (
 // moment. Delegated roles are read when they are asked for. It is for one
 // goroutine.
 type Trusted struct {
-	gun        ref.GUN
+	gun        ref.GUN // "" if plain
+	plain      bool    // any TUF repository, not a collection of ours: no GUN is demanded
 	collection Collection
 	mem        memory
 	now        time.Time // the one time of this refresh
@@ -56,10 +57,27 @@ func (t *Trusted) fresh(role string, h *header) error {
 		return nil
 	}
 	err := fault.Errorf(fault.Untrusted, "%s metadata expired at %s", role, h.Expires.Format(timeForm))
+	if t.plain {
+		return err
+	}
 	if role == RoleTimestamp || role == RoleSnapshot {
 		return fault.Hint(err, "its publisher runs: plimsoll trust refresh %s", t.gun)
 	}
 	return fault.Hint(err, "its publisher signs again, with the keys of %s", role)
+}
+
+// ours checks what Plimsoll demands beyond the specification: that the signed
+// part speaks for this collection's GUN. There every key ID must also be its
+// key's hash; elsewhere IDs are names, since the reference clients take them so,
+// and only public keys count.
+func (t *Trusted) ours(h *header, ks keys) error {
+	if t.plain {
+		return nil
+	}
+	if err := checkGUN(h, t.gun); err != nil {
+		return err
+	}
+	return ks.named()
 }
 
 // recall returns what is remembered of a role, or nil. What was written is
@@ -210,34 +228,47 @@ func (t *Trusted) updateTargets(ctx context.Context) error {
 
 // role returns a targets role's metadata, verified against the delegator's keys
 // ks and requirement r as they are now, whether it was remembered or not (5.6).
-// NotFound if it is delegated but was never signed.
+// What was remembered and does not verify is read again: it may have been signed
+// anew under the same version. NotFound if the role is delegated but was never
+// signed.
 func (t *Trusted) role(ctx context.Context, name string, ks keys, r keyRole) (*metadata[*targets], error) {
 	promised, ok := t.snapshot.Signed.Meta[name]
 	if !ok {
 		return nil, fault.Errorf(fault.NotFound, "role %q has no metadata yet", name)
 	}
 	m := t.cached(name, promised)
-	fetched := m == nil
-	if fetched {
+	known := m != nil && t.authorised(m, ks, r) == nil
+	if !known {
 		var err error
 		if m, err = fetchPromised(ctx, t, name, promised, t.limits.Targets, decodeTargets); err != nil {
 			return nil, err
 		}
-	}
-	if err := m.verify(ks, r); err != nil {
-		return nil, wrap(name, err)
-	}
-	if err := checkGUN(m.Signed.head(), t.gun); err != nil {
-		return nil, wrap(name, err)
+		if err := t.authorised(m, ks, r); err != nil {
+			return nil, wrap(name, err)
+		}
 	}
 	if err := t.fresh(name, m.Signed.head()); err != nil {
 		return nil, err
 	}
 	t.roles[name] = m
-	if !fetched {
+	if known {
 		return m, nil
 	}
 	return m, t.mem.write(name, m.file)
+}
+
+// authorised checks that m is signed as its delegator demands, and ours. Bins
+// that are only described are not: whoever looks at a collection of ours, to see
+// what a key may sign, finds every role in a list.
+func (t *Trusted) authorised(m *metadata[*targets], ks keys, r keyRole) error {
+	if err := m.verify(ks, r); err != nil {
+		return err
+	}
+	d := m.Signed.Delegations
+	if !t.plain && d != nil && d.Succinct != nil {
+		return fault.Errorf(fault.Untrusted, "succinct_roles stand where roles must be listed")
+	}
+	return t.ours(m.Signed.head(), d.keys())
 }
 
 // cached returns the remembered file of a targets role if it is the promised

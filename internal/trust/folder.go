@@ -13,7 +13,8 @@ import (
 )
 
 // Folder is a store in a folder: the files of a GUN lie in
-// <folder>/<GUN>/_trust/, as TUF's plain paths, ready to be served over HTTP.
+// <folder>/<GUN>/_trust/ under the names of TUF's plain paths, ready to be served
+// over HTTP. Publishers on one machine take turns by a lock.
 type Folder struct{ path string }
 
 var _ Store = (*Folder)(nil)

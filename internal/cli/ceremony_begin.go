@@ -1,0 +1,265 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"plimsoll/internal/app"
+	"plimsoll/internal/fault"
+	"plimsoll/internal/ref"
+	"plimsoll/internal/trust"
+)
+
+type beginFlags struct {
+	init, renew                                          bool
+	keys, thresholds, paths, replace, remove, sign, with []string
+	expires                                              []string
+	as, until                                            string
+}
+
+func newCeremonyBegin(env *Env) *cobra.Command {
+	var f beginFlags
+	cmd := &cobra.Command{
+		Use:   "begin GUN FILE",
+		Short: "Write the file of what several holders are to sign",
+		Long: `Write the file of what several holders are to sign. It stands on the trust data as it is now and
+holds all that is needed to verify it without a network; nothing is signed or published. A KEY is
+the URI of a key that is held here, the file of a public key (PEM), or the fingerprint of a key
+that the repository has already (its first eight digits are enough). All changes are made at once.
+What only needs keys that are held here is signed by finish and not put to the holders.`,
+		Example: "  plimsoll trust ceremony begin registry.example.com/team/app start.ceremony --init \\\n" +
+			"    --key root=alice.pub.pem --key root=bob.pub.pem --key root=carol.pub.pem --threshold root=2 --key targets=file:app.pem\n" +
+			"  plimsoll trust ceremony begin registry.example.com/team/app root.ceremony --replace sha256:9c41aa07=dave.pub.pem\n" +
+			"  plimsoll trust ceremony begin registry.example.com/team/app root.ceremony --renew --until 30d\n" +
+			"  plimsoll trust ceremony begin registry.example.com/team/app 1.4.ceremony --sign registry.example.com/team/app:1.4 --as security",
+		Args: cobra.ExactArgs(2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			gun, err := ref.ParseGUN(args[0])
+			if err != nil {
+				return err
+			}
+			return env.ceremonyBegin(cmd, gun, args[1], f)
+		},
+	}
+	flags := cmd.Flags()
+	flags.BoolVar(&f.init, "init", false, "start the repository's trust data")
+	flags.StringArrayVar(&f.keys, "key", nil, "ROLE=KEY, a key that the role is to have; repeat it for each: others it loses")
+	flags.StringArrayVar(&f.thresholds, "threshold", nil, "ROLE=N, how many of the role's keys must sign (default: as before; of a new root more than half, otherwise 1)")
+	flags.StringArrayVar(&f.paths, "path", nil, "ROLE=PATTERN, what a delegated role may name (default: as before, or all)")
+	flags.StringArrayVar(&f.replace, "replace", nil, "OLD=KEY, put KEY where the key OLD stands, in every role")
+	flags.StringArrayVar(&f.remove, "remove", nil, "KEY, take it away from every role")
+	flags.BoolVar(&f.renew, "renew", false, "sign a new root, before this one expires")
+	flags.StringArrayVar(&f.sign, "sign", nil, "IMAGE to be signed, in this repository; repeat it for several")
+	flags.StringVar(&f.as, "as", "", "role that signs the images")
+	flags.StringVar(&f.until, "until", "14d", "how long the ceremony is open")
+	expiresFlag(cmd, &f.expires)
+	withFlag(cmd, &f.with)
+	return cmd
+}
+
+func (env *Env) ceremonyBegin(cmd *cobra.Command, gun ref.GUN, file string, f beginFlags) error {
+	lasts, err := parseDays(f.until)
+	if err != nil {
+		return fault.Errorf(fault.Usage, "--until %q: want a time, as in 14d", f.until)
+	}
+	if (len(f.sign) > 0) != (f.as != "") {
+		return fault.Errorf(fault.Usage, "--sign and --as go together: which image, and which role signs it")
+	}
+	return env.publishAs(cmd, gun, f.with, f.init, func(t *app.Trust, p *app.Publisher) error {
+		ch := trust.Changes{Init: f.init, Renew: f.renew, As: f.as, Until: time.Now().Add(lasts).Truncate(time.Second), Held: p.Held}
+		if err := f.changes(cmd.Context(), t, p, gun, &ch); err != nil {
+			return err
+		}
+		if err := p.SetExpiries(func(r *trust.Record) error { return setExpiries(r, f.expires) }); err != nil {
+			return err
+		}
+		if err := env.examineAll(cmd.Context(), gun, f.sign, &ch); err != nil {
+			return err
+		}
+		return env.propose(cmd.Context(), p, file, ch)
+	})
+}
+
+// propose writes the ceremony's file and says what stands in it.
+func (env *Env) propose(ctx context.Context, p *app.Publisher, file string, ch trust.Changes) error {
+	var c *trust.Ceremony
+	err := env.during("reading trust data of "+string(p.Record.GUN), func() (err error) {
+		c, err = p.Propose(ctx, ch)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	b, err := c.Marshal()
+	if err != nil {
+		return err
+	}
+	if err := createFile(file, b); err != nil {
+		return err
+	}
+	s, err := stateOf(c, file, nil)
+	if err != nil {
+		return err
+	}
+	return env.print(s, func(w io.Writer) {
+		printWords(w, s.Words)
+		fmt.Fprintln(w)
+		printNeeds(w, s)
+		fmt.Fprintf(w, "\nThis is written to %s. Each holder runs: plimsoll trust ceremony sign %s --key URI\n", printable(file), printable(file))
+	})
+}
+
+// changes reads the flags that name roles and keys.
+func (f *beginFlags) changes(ctx context.Context, t *app.Trust, p *app.Publisher, gun ref.GUN, ch *trust.Changes) (err error) {
+	known := &knownKeys{ctx: ctx, publisher: p}
+	if !f.init {
+		if known.trusted, err = inspect(ctx, t, gun); err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, known.trusted.Close()) }()
+	}
+	roles := &roleList{}
+	for _, flag := range f.keys {
+		role, name, err := pair("--key", flag)
+		if err != nil {
+			return err
+		}
+		k, err := known.key(name)
+		if err != nil {
+			return err
+		}
+		one := roles.of(role)
+		one.Keys = append(one.Keys, k)
+	}
+	for _, flag := range f.thresholds {
+		role, text, err := pair("--threshold", flag)
+		if err != nil {
+			return err
+		}
+		n, err := strconv.Atoi(text)
+		if err != nil || n < 1 {
+			return fault.Errorf(fault.Usage, "--threshold %q: want ROLE=N", flag)
+		}
+		roles.of(role).Threshold = n
+	}
+	for _, flag := range f.paths {
+		role, pattern, err := pair("--path", flag)
+		if err != nil {
+			return err
+		}
+		one := roles.of(role)
+		one.Paths = append(one.Paths, pattern)
+	}
+	for _, one := range roles.all {
+		ch.Roles = append(ch.Roles, *one)
+	}
+	return f.replacements(known, ch)
+}
+
+func (f *beginFlags) replacements(known *knownKeys, ch *trust.Changes) error {
+	for _, flag := range f.replace {
+		old, name, err := pair("--replace", flag)
+		if err != nil {
+			return err
+		}
+		was, err := known.key(old)
+		if err != nil {
+			return err
+		}
+		k, err := known.key(name)
+		if err != nil {
+			return err
+		}
+		ch.Replace = append(ch.Replace, trust.Replacement{Old: was.Fingerprint, New: k})
+	}
+	for _, name := range f.remove {
+		k, err := known.key(name)
+		if err != nil {
+			return err
+		}
+		ch.Replace = append(ch.Replace, trust.Replacement{Old: k.Fingerprint})
+	}
+	return nil
+}
+
+// pair splits a flag's value at its first equals sign.
+func pair(flag, value string) (left, right string, err error) {
+	left, right, ok := strings.Cut(value, "=")
+	if !ok || left == "" || right == "" {
+		return "", "", fault.Errorf(fault.Usage, "%s %q: want two parts with = between them", flag, value)
+	}
+	return left, right, nil
+}
+
+// roleList are roles in the order in which they were named.
+type roleList struct{ all []*trust.RoleConfig }
+
+func (l *roleList) of(role string) *trust.RoleConfig {
+	for _, r := range l.all {
+		if r.Name == role {
+			return r
+		}
+	}
+	l.all = append(l.all, &trust.RoleConfig{Name: role})
+	return l.all[len(l.all)-1]
+}
+
+// knownKeys finds the keys that a command line names.
+type knownKeys struct {
+	ctx       context.Context //nolint:containedctx // lives for one command
+	publisher *app.Publisher
+	trusted   *trust.Trusted // nil before there is a collection
+}
+
+// key returns the key that name stands for: a fingerprint of one that the
+// repository has, a URI, or the file of a public key.
+func (n *knownKeys) key(name string) (*trust.Key, error) {
+	if strings.HasPrefix(name, "sha256:") {
+		if n.trusted == nil {
+			return nil, fault.Errorf(fault.Usage, "key %q: the repository has no keys yet; name a URI or a file", name)
+		}
+		return n.trusted.FindKey(n.ctx, name)
+	}
+	k, err := someKey(n.ctx, n.publisher, name)
+	if err != nil {
+		return nil, fmt.Errorf("key %q: %w", name, err)
+	}
+	return k, nil
+}
+
+// inspect returns the trust data of gun as it is, expired or not.
+func inspect(ctx context.Context, t *app.Trust, gun ref.GUN) (*trust.Trusted, error) {
+	pins, err := t.Known(gun)
+	if err != nil {
+		return nil, err
+	}
+	return t.Client.Inspect(ctx, gun, pins)
+}
+
+// examineAll reads the images that are to be signed, every byte of them.
+func (env *Env) examineAll(ctx context.Context, gun ref.GUN, names []string, ch *trust.Changes) error {
+	for _, name := range names {
+		r, err := inRegistry(name)
+		if err != nil {
+			return err
+		}
+		if r.GUN() != gun {
+			return fault.Errorf(fault.Usage, "--sign %q is in another repository than %q", name, gun)
+		}
+		progress := env.startProgress("reading " + r.String())
+		m, err := app.Examine(ctx, env.Settings.Images(progress.add), r)
+		progress.finish()
+		if err != nil {
+			return err
+		}
+		ch.Images = append(ch.Images, m)
+	}
+	return nil
+}

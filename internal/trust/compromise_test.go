@@ -1,0 +1,137 @@
+package trust
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"plimsoll/internal/fault"
+)
+
+func (w *world) exposure(name string) *Exposure {
+	w.Helper()
+	t, err := w.client(w.store).Refresh(w.Context(), w.gun, w.pins)
+	w.must(err)
+	defer func() { w.must(t.Close()) }()
+	e, err := t.Exposure(w.Context(), strings.TrimPrefix(w.fingerprint(name), "sha256:")[:12])
+	w.must(err)
+	return e
+}
+
+func TestExposureOfARootKey(t *testing.T) {
+	w := newWorld(t)
+	w.newKey("root4")
+	w.must(w.repo.Replace(t.Context(), []Replacement{{Old: w.fingerprint("root1"), New: w.keys["root4"].key}}, nil))
+	e := w.exposure("root1")
+	want := []ExposedRole{{Role: RoleRoot, Threshold: 2, Keys: 3, FirstRoot: 1, LastRoot: 1}}
+	if diff := cmp.Diff(want, e.Roles); diff != "" {
+		t.Error(diff)
+	}
+	if len(e.Needs) != 0 || len(e.Signed) == 0 || e.Signed[0].Role != RoleRoot {
+		t.Errorf("of a key that is gone: needs %v, signed %v", e.Needs, e.Signed)
+	}
+	e = w.exposure("root2")
+	if diff := cmp.Diff([]ExposedRole{{Role: RoleRoot, Threshold: 2, Keys: 3, FirstRoot: 1}}, e.Roles); diff != "" || e.Roles[0].Alone() {
+		t.Error(diff)
+	}
+	n := e.Needs[0]
+	slices.Sort(n.Of)
+	of := []string{w.fingerprint("root3"), w.fingerprint("root4")}
+	slices.Sort(of)
+	if diff := cmp.Diff(Recovery{Document: RoleRoot, Takes: 2, Of: of}, n); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestExposureOfADelegatedKey(t *testing.T) {
+	w := newWorld(t)
+	w.delegate("releases")
+	m := w.sign("releases", "v1", "a")
+	e := w.exposure("releases")
+	if len(e.Roles) != 1 || !e.Roles[0].Alone() || e.Roles[0].FirstRoot != 0 || len(e.Signed) != 1 {
+		t.Fatalf("%+v", e)
+	}
+	want := []SignedName{{digestTarget(m.Digest), string(m.Digest)}, {"v1", string(m.Digest)}}
+	if diff := cmp.Diff(want, e.Signed[0].Names); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff([]Recovery{{Document: RoleTargets, Takes: 1, Of: []string{w.fingerprint("targets")}}}, e.Needs); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// TestLastKey: the only key of a role cannot be taken away without itself.
+func TestLastKey(t *testing.T) {
+	w := newWorld(t)
+	w.must(w.repo.Rotate(t.Context(), []string{RoleRoot}, w.public("root1"), 1))
+	if n := w.exposure("root1").Needs; len(n) != 1 || n[0].WithIt != 1 {
+		t.Errorf("needs %+v", n)
+	}
+	err := w.repo.Replace(t.Context(), []Replacement{{Old: w.fingerprint("root1")}}, nil)
+	if !fault.Is(err, fault.Usage) {
+		t.Errorf("removed the last root key: %v", err)
+	}
+}
+
+func TestExposureOfNobody(t *testing.T) {
+	w := newWorld(t)
+	tr, err := w.client(w.store).Refresh(t.Context(), w.gun, w.pins)
+	w.must(err)
+	defer func() { w.must(tr.Close()) }()
+	for text, want := range map[string]fault.Kind{"abc": fault.Usage, "sha256:ab": fault.Usage, strings.Repeat("ab", 32): fault.NotFound} {
+		if _, err := tr.Exposure(t.Context(), text); !fault.Is(err, want) {
+			t.Errorf("%q: %v, want %v", text, err, want)
+		}
+	}
+}
+
+// TestReplaceAStolenKey: what a thief may have signed is not signed again unless
+// somebody looked at it.
+func TestReplaceAStolenKey(t *testing.T) {
+	w := newWorld(t)
+	w.delegate("releases")
+	good := w.sign("releases", "v1", "a")
+	w.sign("releases", "evil", "b")
+	w.newKey("releases2")
+	var gone []string
+	err := w.repo.Replace(t.Context(), []Replacement{{Old: w.fingerprint("releases"), New: w.keys["releases2"].key}}, func(r *Rework) error {
+		var err error
+		gone, err = r.Keep(t.Context(), "releases", func(name string) bool { return name == "v1" }, func(string) bool { return false })
+		return err
+	})
+	w.must(err)
+	if diff := cmp.Diff([]string{"evil", digestTarget(image("evil", "b").Digest)}, gone, cmp.Transformer("sort", func(s []string) []string { return slices.Sorted(slices.Values(s)) })); diff != "" {
+		t.Error(diff)
+	}
+	s, err := w.ask(w.store, ":v1")
+	w.must(err)
+	if s.Roles["releases"] != good.Digest || s.Signers["releases"][0] != w.fingerprint("releases2") {
+		t.Errorf("%+v", s)
+	}
+	if _, err := w.ask(w.store, ":evil"); !fault.Is(err, fault.NotFound) {
+		t.Errorf("what the thief signed: %v", err)
+	}
+}
+
+// TestKeepDropsDelegations: who has the key of targets may have made roles.
+func TestKeepDropsDelegations(t *testing.T) {
+	w := newWorld(t)
+	w.delegate("releases", "evil")
+	w.sign("releases", "v1", "a")
+	w.newKey("targets2")
+	err := w.repo.Replace(t.Context(), []Replacement{{Old: w.fingerprint("targets"), New: w.keys["targets2"].key}}, func(r *Rework) error {
+		gone, err := r.Keep(t.Context(), RoleTargets, func(string) bool { return true }, func(role string) bool { return role == "releases" })
+		if diff := cmp.Diff([]string{"evil"}, gone); diff != "" {
+			t.Error(diff)
+		}
+		return err
+	})
+	w.must(err)
+	_, err = w.ask(w.store, ":v1")
+	w.must(err)
+	if e := w.exposure("releases"); len(e.Roles) != 1 {
+		t.Errorf("%+v", e)
+	}
+}
