@@ -75,7 +75,7 @@ func (env *Env) sign(ctx context.Context, t *app.Trust, p *app.Publisher, r ref.
 	if err := env.during("signing "+r.String(), func() error { return p.Sign(ctx, role, m) }); err != nil {
 		return err
 	}
-	formats, err := env.signFormats(ctx, t, p, role, &m)
+	formats, err := env.signFormats(ctx, t, p, role, m)
 	if err != nil {
 		return err
 	}

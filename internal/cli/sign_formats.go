@@ -9,10 +9,10 @@ import (
 	"plimsoll/internal/trust"
 )
 
-// signFormats signs m, which was just signed in the trust data of its
+// signFormats signs images that were just signed in the trust data of their
 // repository, in the other formats that the repository's settings name, and
-// returns them.
-func (env *Env) signFormats(ctx context.Context, t *app.Trust, p *app.Publisher, role string, m *trust.Image) ([]string, error) {
+// returns those.
+func (env *Env) signFormats(ctx context.Context, t *app.Trust, p *app.Publisher, role string, images ...trust.Image) ([]string, error) {
 	gun := p.Record.GUN
 	formats, roles, err := t.Voices(ctx, gun)
 	if err != nil || len(formats) == 0 {
@@ -28,15 +28,16 @@ func (env *Env) signFormats(ctx context.Context, t *app.Trust, p *app.Publisher,
 	}
 	w := p.Writer(env.Settings.Registry())
 	err = env.during("signing for "+listed(formats), func() error {
-		for _, s := range signers {
-			if _, err := w.Sign(ctx, gun, s, formats, m); err != nil {
-				return err
+		for i := range images {
+			for _, s := range signers {
+				if _, err := w.Sign(ctx, gun, s, formats, &images[i]); err != nil {
+					return fmt.Errorf("%s is signed in its trust data, but not for all of %s: %w", images[i].Digest, listed(formats), err)
+				}
 			}
 		}
 		return nil
 	})
 	if err != nil {
-		err = fmt.Errorf("%s is signed in its trust data, but not for all of %s: %w", m.Digest, listed(formats), err)
 		if fault.HintOf(err) == "" {
 			err = fault.Hint(err, "sign it again: what is done is not done twice")
 		}

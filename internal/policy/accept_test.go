@@ -120,9 +120,12 @@ func TestAccept(t *testing.T) {
 
 func TestSubjects(t *testing.T) {
 	name := pkix.Name{Names: []pkix.AttributeTypeAndValue{
-		{Type: asn1.ObjectIdentifier{2, 5, 4, 3}, Value: "release"}, {Type: asn1.ObjectIdentifier{2, 5, 4, 10}, Value: "Vendor, Inc."},
-		{Type: asn1.ObjectIdentifier{2, 5, 4, 11}, Value: "a"}, {Type: asn1.ObjectIdentifier{2, 5, 4, 11}, Value: "b"},
-		{Type: asn1.ObjectIdentifier{2, 5, 4, 8}, Value: "WA"}, {Type: asn1.ObjectIdentifier{2, 5, 4, 6}, Value: 7},
+		{Type: asn1.ObjectIdentifier{2, 5, 4, 3}, Value: "release"},
+		{Type: asn1.ObjectIdentifier{2, 5, 4, 10}, Value: "Vendor, Inc."},
+		{Type: asn1.ObjectIdentifier{2, 5, 4, 11}, Value: "a"},
+		{Type: asn1.ObjectIdentifier{2, 5, 4, 11}, Value: "b"},
+		{Type: asn1.ObjectIdentifier{2, 5, 4, 8}, Value: "WA"},
+		{Type: asn1.ObjectIdentifier{2, 5, 4, 6}, Value: 7},
 	}}
 	cert := certificate(t)
 	for subject, want := range map[string]bool{

@@ -151,13 +151,22 @@ func TestChains(t *testing.T) {
 		"no roots":           {good, []*x509.Certificate{middle.cert, root.cert}, codesign.Authorities{Subject: anybody}, "vouches"},
 		"no subject":         {good, nil, codesign.Authorities{Roots: []*x509.Certificate{good}}, "subjects"},
 		"another subject":    {good, nil, codesign.Authorities{Roots: []*x509.Certificate{good}, Subject: func(n pkix.Name) bool { return n.CommonName == "x" }}, "subjects"},
-		"for servers": {leaf(func(c *x509.Certificate) { c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth} }), nil,
-			codesign.Authorities{Roots: []*x509.Certificate{middle.cert}, Subject: anybody}, "more than signing code"},
-		"not for signing": {leaf(func(c *x509.Certificate) { c.KeyUsage = x509.KeyUsageKeyEncipherment }), nil,
-			codesign.Authorities{Roots: []*x509.Certificate{middle.cert}, Subject: anybody}, "not for signing"},
+		"for servers": {
+			leaf(func(c *x509.Certificate) { c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth} }), nil,
+			codesign.Authorities{Roots: []*x509.Certificate{middle.cert}, Subject: anybody},
+			"more than signing code",
+		},
+		"not for signing": {
+			leaf(func(c *x509.Certificate) { c.KeyUsage = x509.KeyUsageKeyEncipherment }), nil,
+			codesign.Authorities{Roots: []*x509.Certificate{middle.cert}, Subject: anybody},
+			"not for signing",
+		},
 		"an authority's": {middle.cert, nil, codesign.Authorities{Roots: []*x509.Certificate{middle.cert}, Subject: anybody}, "authority"},
-		"expired": {leaf(func(c *x509.Certificate) { c.NotAfter = now.Add(-time.Minute) }), nil,
-			codesign.Authorities{Roots: []*x509.Certificate{middle.cert}, Subject: anybody}, "valid from"},
+		"expired": {
+			leaf(func(c *x509.Certificate) { c.NotAfter = now.Add(-time.Minute) }), nil,
+			codesign.Authorities{Roots: []*x509.Certificate{middle.cert}, Subject: anybody},
+			"valid from",
+		},
 		"weak key": {issue(t, middle, nil, weak).cert, nil, codesign.Authorities{Roots: []*x509.Certificate{middle.cert}, Subject: anybody}, "1024"},
 		"too long": {good, make([]*x509.Certificate, codesign.MaxChain), codesign.Authorities{Roots: []*x509.Certificate{good}, Subject: anybody}, "certificates"},
 	} {

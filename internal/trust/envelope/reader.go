@@ -37,8 +37,8 @@ func (r *Reader) Cosign(ctx context.Context, gun ref.GUN, d v1.Descriptor, a sig
 	if err == nil {
 		return found, nil
 	}
-	var bundles *Search
-	if !asSearch(err, &bundles) {
+	var bundles *search
+	if !errors.As(err, &bundles) {
 		return nil, err
 	}
 	found, problems, err := r.simple(ctx, gun, d.Digest, a)

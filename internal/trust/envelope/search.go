@@ -2,7 +2,6 @@ package envelope
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 
@@ -19,19 +18,16 @@ const (
 	maxSaid   = 3
 )
 
-// Search is the error of a search that found nothing good: what was looked at,
+// search is the error of a search that found nothing good: what was looked at,
 // and what was wrong with each.
-type Search struct {
+type search struct {
 	kind     string // "cosign signature", "notation signature"
 	about    ref.Digest
 	problems []error
-	cut      bool // there were more than are looked at
 }
 
-func asSearch(err error, to **Search) bool { return errors.As(err, to) }
-
 // Error implements error.
-func (s *Search) Error() string {
+func (s *search) Error() string {
 	if len(s.problems) == 0 {
 		return fmt.Sprintf("no %s of %s is in the registry", s.kind, s.about)
 	}
@@ -48,7 +44,7 @@ func (s *Search) Error() string {
 // result returns s with its kind: NotFound if there is nothing, Unavailable if
 // something could not be looked at, otherwise Untrusted. Hints of what was
 // wrong are kept.
-func (s *Search) result() error {
+func (s *search) result() error {
 	if len(s.problems) == 0 {
 		return fault.As(fault.NotFound, s)
 	}
@@ -81,8 +77,8 @@ type kindOf struct {
 // each calls look with the file of every referrer of d that is of the kind, until
 // look says that it is done. What is wrong with single ones, or could not be had,
 // becomes a problem of the search; the error is for the list as a whole.
-func (r *Reader) each(ctx context.Context, gun ref.GUN, d ref.Digest, k kindOf, look func(m *v1.Manifest, content []byte) (done bool, err error)) (*Search, error) {
-	s := &Search{kind: k.name, about: d}
+func (r *Reader) each(ctx context.Context, gun ref.GUN, d ref.Digest, k kindOf, look func(m *v1.Manifest, content []byte) (done bool, err error)) (*search, error) {
+	s := &search{kind: k.name, about: d}
 	all, err := r.Registry.Referrers(ctx, gun.Reference().WithDigest(d), "")
 	if err != nil {
 		return nil, couldNot(err)
@@ -93,7 +89,6 @@ func (r *Reader) each(ctx context.Context, gun ref.GUN, d ref.Digest, k kindOf, 
 			continue
 		}
 		if looked++; looked > maxLooked {
-			s.cut = true
 			s.problems = append(s.problems, fault.Errorf(fault.Unavailable, "there are more than %d", maxLooked))
 			return s, nil
 		}

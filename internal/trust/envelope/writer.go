@@ -5,6 +5,7 @@ import (
 	"crypto"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"errors"
 	"fmt"
 	"time"
 
@@ -75,12 +76,11 @@ func (w *Writer) Sign(ctx context.Context, gun ref.GUN, signer key.Signer, forma
 
 // signOne returns 1 if it signed, 0 if that was done before.
 func (w *Writer) signOne(ctx context.Context, gun ref.GUN, signer key.Signer, format string, subject v1.Descriptor) (int, error) {
-	a, there, err := oci.Artifact{}, false, error(nil)
-	if format == Sigstore {
-		a, there, err = w.bundle(ctx, gun, signer, subject)
-	} else {
-		a, there, err = w.notation(ctx, gun, signer, subject)
+	build := w.bundle
+	if format == Notation {
+		build = w.notation
 	}
+	a, there, err := build(ctx, gun, signer, subject)
 	if err != nil || there {
 		return 0, err
 	}
@@ -134,9 +134,9 @@ func (w *Writer) notation(ctx context.Context, gun ref.GUN, signer key.Signer, s
 	}, false, err
 }
 
-// absent reports whether an error means that there is no signature by a key,
-// whatever else there is.
+// absent reports whether an error means that no signature by a key was found,
+// whatever else was. A list that could not be read is something else.
 func absent(err error) bool {
-	var s *Search
-	return asSearch(err, &s) && !s.cut
+	var s *search
+	return errors.As(err, &s)
 }

@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"strings"
 	"testing"
 	"time"
@@ -94,9 +95,7 @@ func TestHostileEnvelopes(t *testing.T) {
 	}
 	with := func(changes ...any) map[string]any {
 		p := map[string]any{}
-		for k, v := range protected {
-			p[k] = v
-		}
+		maps.Copy(p, protected)
 		for i := 0; i < len(changes); i += 2 {
 			if p[changes[i].(string)] = changes[i+1]; changes[i+1] == nil {
 				delete(p, changes[i].(string))

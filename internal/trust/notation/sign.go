@@ -28,8 +28,9 @@ func Sign(ctx context.Context, signer key.Signer, chain []*x509.Certificate, d v
 	}
 	at := now.UTC().Truncate(time.Second)
 	if leaf := chain[0]; at.Before(leaf.NotBefore) || at.After(leaf.NotAfter) {
-		return nil, fault.Errorf(fault.Invalid, "certificate %q is valid from %s to %s only", leaf.Subject,
+		err := fault.Errorf(fault.Invalid, "certificate %q is valid from %s to %s only", leaf.Subject,
 			leaf.NotBefore.UTC().Format(time.RFC3339), leaf.NotAfter.UTC().Format(time.RFC3339))
+		return nil, fault.Hint(err, "plimsoll trust formats GUN --certificate FILE takes a new one")
 	}
 	e := envelope{Header: unprotected{Agent: agent}}
 	var err error

@@ -85,7 +85,7 @@ func Sign(ctx context.Context, signer key.Signer, d ref.Digest) ([]byte, error) 
 // Attest returns a bundle in which signer's key makes a statement. It costs one
 // signature.
 func Attest(ctx context.Context, signer key.Signer, s *Statement) ([]byte, error) {
-	hint, err := Hint(signer)
+	hint, err := hintOf(signer)
 	if err != nil {
 		return nil, err
 	}
@@ -103,10 +103,10 @@ func Attest(ctx context.Context, signer key.Signer, s *Statement) ([]byte, error
 	return b, nil
 }
 
-// Hint returns what a bundle calls the signer's key: the SHA-256 of the DER
+// hintOf returns what a bundle calls the signer's key: the SHA-256 of the DER
 // SubjectPublicKeyInfo in base64, as cosign does. It helps to find a key and
 // proves nothing.
-func Hint(signer key.Signer) (string, error) {
+func hintOf(signer key.Signer) (string, error) {
 	der, err := x509.MarshalPKIXPublicKey(signer.Public())
 	if err != nil {
 		return "", fault.As(fault.Invalid, err)

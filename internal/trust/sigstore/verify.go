@@ -136,9 +136,9 @@ func isKeyless(c *x509.Certificate) bool {
 // minRSA is the smallest RSA key that is taken, in bits.
 const minRSA = 2048
 
-// CheckKey returns an Invalid error if signatures of a key of that kind are not
+// checkKey returns an Invalid error if signatures of a key of that kind are not
 // verified here: ECDSA on P-256, Ed25519, and RSA from 2048 bits are.
-func CheckKey(pub crypto.PublicKey) error {
+func checkKey(pub crypto.PublicKey) error {
 	switch k := pub.(type) {
 	case *ecdsa.PublicKey:
 		if k.Curve == elliptic.P256() {
@@ -157,7 +157,7 @@ func CheckKey(pub crypto.PublicKey) error {
 // check verifies sig over message as cosign signs: ECDSA on P-256 in ASN.1, and
 // RSA in PKCS #1 v1.5, over SHA-256; Ed25519 over the message.
 func check(pub crypto.PublicKey, message, sig []byte) error {
-	if err := CheckKey(pub); err != nil {
+	if err := checkKey(pub); err != nil {
 		return fault.As(fault.Untrusted, err)
 	}
 	sum := sha256.Sum256(message)
