@@ -160,10 +160,11 @@ func forNotation(roles []trust.Speaker) error {
 // certificates makes the certificates of the keys that are held here.
 func (env *Env) certificates(ctx context.Context, p *app.Publisher, roles []trust.Speaker) error {
 	for _, r := range roles {
-		signers, err := p.Voice(ctx, r)
-		if fault.Is(err, fault.Unavailable) && p.Record.URI(r.Keys[0].Fingerprint) == "" {
+		if !slices.ContainsFunc(r.Keys, func(k *trust.Key) bool { return p.Record.URI(k.Fingerprint) != "" }) {
 			continue // another's role: its holder makes them
-		} else if err != nil {
+		}
+		signers, err := p.Voice(ctx, r)
+		if err != nil {
 			return err
 		}
 		for _, s := range signers {

@@ -169,7 +169,7 @@ func (env *Env) evidence(ctx context.Context, gun ref.GUN, pins trust.Pins, r re
 			v.Roles = append(v.Roles, signedRole{Role: role.Role, Digest: d, Keys: signers(role), Expires: role.Expires})
 		}
 	}
-	return v, &basis{speakers: trusted.Speakers()}, nil
+	return v, &basis{speakers: trusted.SpeakersFor(r)}, nil
 }
 
 func signers(r trust.RoleStatus) []string {

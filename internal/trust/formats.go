@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"plimsoll/internal/fault"
+	"plimsoll/internal/ref"
 )
 
 // formatsField is a field of ours in the top-level targets: the formats in
@@ -87,4 +88,13 @@ func (t *Trusted) Speakers() []Speaker {
 		}
 	}
 	return all
+}
+
+// SpeakersFor returns those of the roles that may speak about the image that r
+// names: a role that was given some names has no say about others.
+func (t *Trusted) SpeakersFor(r ref.Reference) []Speaker {
+	covering, _ := t.targets.Signed.Delegations.covering(targetName(r), 1)
+	return slices.DeleteFunc(t.Speakers(), func(s Speaker) bool {
+		return s.Role != RoleTargets && !slices.ContainsFunc(covering, func(c step) bool { return c.name == s.Role })
+	})
 }

@@ -1,11 +1,13 @@
 package trust
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
 	"plimsoll/internal/fault"
+	"plimsoll/internal/ref"
 )
 
 // TestFormats: the list is signed, survives whatever is signed next, and is
@@ -76,6 +78,31 @@ func TestSpeakers(t *testing.T) {
 	}
 	if diff := cmp.Diff([]string{w.fingerprint("releases")}, got["releases"]); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// TestSpeakersFor: a role that may name some tags has no say about others.
+func TestSpeakersFor(t *testing.T) {
+	w := newWorld(t)
+	w.delegate("releases")
+	w.newKey("dev")
+	w.must(w.repo.Delegate(t.Context(), RoleConfig{Name: "dev", Keys: w.public("dev"), Threshold: 1, Paths: []string{"dev-*"}}))
+	trusted, err := w.client(w.store).Inspect(t.Context(), w.gun, w.pins)
+	w.must(err)
+	defer trusted.Close()
+	for name, want := range map[string][]string{
+		":v1": {"targets", "releases"}, ":dev-1": {"targets", "releases", "dev"},
+		"@sha256:" + strings.Repeat("0", 64): {"targets", "releases"},
+	} {
+		r, err := ref.Parse(string(w.gun) + name)
+		w.must(err)
+		var got []string
+		for _, s := range trusted.SpeakersFor(r) {
+			got = append(got, s.Role)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s: %s", name, diff)
+		}
 	}
 }
 

@@ -31,8 +31,8 @@ type Writer struct {
 }
 
 // Check returns the error that signing with that key in those formats would
-// end with, without signing anything: a format that this program does not know,
-// or a key that the format does not take.
+// end with: a format that this program does not know, or a key that the format
+// does not take. No image is signed, but Chain is asked.
 func (w *Writer) Check(ctx context.Context, signer key.Signer, formats []string) error {
 	for _, f := range formats {
 		switch f {
