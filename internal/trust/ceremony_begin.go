@@ -40,7 +40,7 @@ func (r *Repository) Propose(ctx context.Context, ch Changes) (c *Ceremony, err 
 	if err := d.apply(ctx, ch); err != nil {
 		return nil, err
 	}
-	s := &signing{now: now, expiries: r.cfg.Expiries}
+	s := &signing{now: now, expiries: r.cfg.Expiries, makers: r.cfg.Makers}
 	proposed, current, err := d.documents(ctx, s, ch)
 	if err != nil {
 		return nil, err
@@ -116,6 +116,7 @@ func (d *draft) configure(ctx context.Context, c RoleConfig) error {
 	if c.Keys == nil && there {
 		c.Keys = was.role.of(was.keys)
 	}
+	c.Keys = d.proven(c.Keys)
 	if !there {
 		c.Threshold = max(c.Threshold, 1)
 		return d.delegate(ctx, c)
@@ -148,7 +149,7 @@ func (d *draft) documents(ctx context.Context, s *signing, ch Changes) (map[stri
 		current[RoleTargets] = d.trusted.targets
 	}
 	if d.newRoot {
-		if err := s.stamp(&d.root.header, RoleRoot); err != nil {
+		if err := errors.Join(d.root.honest(s.makers), s.stamp(&d.root.header, RoleRoot)); err != nil {
 			return nil, nil, err
 		}
 		proposed[RoleRoot] = d.root

@@ -2,7 +2,6 @@ package trust
 
 import (
 	"bytes"
-	"encoding/base64"
 	"encoding/json"
 	"strings"
 	"testing"
@@ -11,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"plimsoll/internal/fault"
+	"plimsoll/internal/key"
 )
 
 // holds is what the machine that begins and finishes a ceremony can sign with.
@@ -390,28 +390,35 @@ fingerprint of this ceremony, to be read out: SHORT`
 	}
 }
 
-// TestCeremonyKeepsUnknownFields: what another version of plimsoll signed into
-// the root stays, and proofs about keys are told.
-func TestCeremonyKeepsUnknownFields(t *testing.T) {
+// TestCeremonyKeepsWhatIsSigned: what another version of plimsoll signed into the
+// root stays, and so do proofs about keys that stay.
+func TestCeremonyKeepsWhatIsSigned(t *testing.T) {
 	w, m := newWorld(t), newTokenMaker(t)
 	w.repo.cfg.Makers = m.roots()
 	f := w.files()
-	w.forge(f, "1.root.json", func(s map[string]any) {
-		s["x-future"] = "kept"
-		chain := []any{}
-		for _, der := range m.attest(w.keys["root1"].key).Attestation {
-			chain = append(chain, base64.StdEncoding.EncodeToString(der))
-		}
-		s[attestationsField] = map[string]any{w.keys["root1"].key.ID: chain}
-	}, "root1", "root2", "root3")
+	w.forge(f, "1.root.json", func(s map[string]any) { s["x-future"] = "kept" }, "root1", "root2", "root3")
 	w.write(f)
 	w.repo.cfg.Client = NewClient(ClientConfig{Source: w.store, State: t.TempDir(), Now: func() time.Time { return w.now }})
-	c := w.propose(Changes{Renew: true})
-	w.finish(c, w.answers(c, "root1", "root3"))
-	if b := string(w.files()["2.root.json"]); !strings.Contains(b, `"x-future":"kept"`) || !strings.Contains(b, attestationsField) {
-		t.Error("unknown fields are gone")
-	}
-	if text := strings.Join(c.Words(), "\n"); !strings.Contains(text, w.fingerprint("root1")+", attested (sha256:") || strings.Contains(text, w.fingerprint("root2")+", attested") {
+	c := w.propose(Changes{Roles: []RoleConfig{{Name: RoleRoot, Keys: []*Key{m.attest(w.keys["root1"].key), w.keys["root2"].key, w.keys["root3"].key}}}})
+	w.must(c.Honest(m.roots()))
+	w.refused(c.Honest(key.BuiltinAttestationRoots()), "claims falsely")
+	if text := strings.Join(c.Words(), "\n"); !strings.Contains(text, "stays, with another attestation: "+w.keys["root1"].key.Type+" "+w.fingerprint("root1")+", attested (sha256:") || strings.Contains(text, w.fingerprint("root2")+", attested") {
 		t.Error(text)
 	}
+	w.finish(c, w.answers(c, "root1", "root3"))
+
+	w.newKey("root4")
+	c = w.propose(Changes{Replace: []Replacement{{Old: w.fingerprint("root3"), New: w.keys["root4"].key}}})
+	if text := strings.Join(c.Words(), "\n"); !strings.Contains(text, "stays: "+w.keys["root1"].key.Type+" "+w.fingerprint("root1")+", attested (sha256:") {
+		t.Error(text)
+	}
+	w.finish(c, w.answers(c, "root1", "root2"))
+	if b := string(w.files()["3.root.json"]); !strings.Contains(b, `"x-future":"kept"`) || !strings.Contains(b, attestationsField) {
+		t.Error("what was signed is gone")
+	}
+
+	forged := *w.keys["root2"].key
+	forged.Attestation = m.attest(w.keys["root1"].key).Attestation
+	err := w.propose2(Changes{Roles: []RoleConfig{{Name: RoleRoot, Keys: []*Key{&forged}, Threshold: 1}}})
+	w.refused(err, "claims falsely")
 }

@@ -41,7 +41,7 @@ func (d *draft) replace(ctx context.Context, r Replacement) error {
 		} else {
 			ks[at] = r.New
 		}
-		if err := d.rotate(ctx, role, ks, 0); err != nil {
+		if err := d.rotate(ctx, role, d.proven(ks), 0); err != nil {
 			return err
 		}
 	}
