@@ -90,7 +90,7 @@ func (env *Env) meetsPins(c *trust.Ceremony) error {
 	}
 	_, pins, err := env.Settings.Known(c.GUN().Reference())
 	switch {
-	case fault.Is(err, fault.Untrusted) || fault.Is(err, fault.NotFound):
+	case fault.Is(err, fault.Untrusted):
 		env.Notify(fmt.Sprintf("note: no root keys of %s are pinned on this machine: compare the keys below with those that you know", c.GUN()))
 		return nil
 	case err != nil:

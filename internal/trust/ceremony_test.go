@@ -3,6 +3,7 @@ package trust
 import (
 	"bytes"
 	"encoding/json"
+	"maps"
 	"strings"
 	"testing"
 	"time"
@@ -294,8 +295,23 @@ func TestCeremonyFileIsNotBelieved(t *testing.T) {
 		"not a repository":          {func(m map[string]any) { m["gun"] = "../../etc" }, "not the name of a repository"},
 		"unknown field":             {func(m map[string]any) { dig(m, "proposed", "root")["x-more"] = "x" }, "cannot tell in words"},
 		"unknown field of the file": {func(m map[string]any) { m["run"] = "rm" }, "unknown fields"},
-		"no threshold":              {func(m map[string]any) { dig(m, "proposed", "root", "roles", "targets")["threshold"] = json.Number("2") }, "takes 2 signatures and has 1 keys"},
-		"snapshots":                 {func(m map[string]any) { dig(m, "proposed", "root")["consistent_snapshot"] = false }, "must be consistent"},
+		"a key twice": {func(m map[string]any) {
+			r := dig(m, "proposed", "root")
+			dig(r, "keys")["again"] = dig(r, "keys", w.keys["targets"].key.ID)
+			list(dig(r, "roles", "root"), w.keys["targets"].key.ID, "again")
+		}, "cannot tell in words"},
+		"a key that nobody understands": {func(m map[string]any) {
+			r := dig(m, "proposed", "root")
+			dig(r, "keys")["odd"] = map[string]any{"keytype": "odd", "scheme": "odd", "keyval": map[string]any{"public": "x"}}
+			list(dig(r, "roles", "root"), "odd")
+		}, "cannot tell in words"},
+		"another key under an old name": {func(m map[string]any) {
+			k := maps.Clone(w.keys["new"].key.object)
+			k["x-more"] = "x"
+			dig(m, "proposed", "root", "keys")[w.keys["targets"].key.ID] = k
+		}, "cannot tell in words"},
+		"no threshold": {func(m map[string]any) { dig(m, "proposed", "root", "roles", "targets")["threshold"] = json.Number("2") }, "takes 2 signatures and has 1 keys"},
+		"snapshots":    {func(m map[string]any) { dig(m, "proposed", "root")["consistent_snapshot"] = false }, "must be consistent"},
 		"another root": {func(m map[string]any) {
 			roots, _ := m["roots"].([]any)
 			first, _ := roots[0].(map[string]any)
@@ -334,6 +350,15 @@ func TestCeremonyFileIsNotBelieved(t *testing.T) {
 	if _, err := ParseCeremony(bytes.Repeat([]byte(" "), MaxCeremony+1)); !fault.Is(err, fault.Invalid) {
 		t.Errorf("too long: %v", err)
 	}
+}
+
+// list adds key IDs to a role.
+func list(role map[string]any, ids ...string) {
+	all, _ := role["keyids"].([]any)
+	for _, id := range ids {
+		all = append(all, id)
+	}
+	role["keyids"] = all
 }
 
 // dig returns an object within m.
