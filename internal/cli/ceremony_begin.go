@@ -90,22 +90,7 @@ func (env *Env) ceremonyBegin(cmd *cobra.Command, gun ref.GUN, file string, f be
 
 // propose writes the ceremony's file and says what stands in it.
 func (env *Env) propose(ctx context.Context, p *app.Publisher, file string, ch trust.Changes) error {
-	var c *trust.Ceremony
-	err := env.during("reading trust data of "+string(p.Record.GUN), func() (err error) {
-		c, err = p.Propose(ctx, ch)
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	b, err := c.Marshal()
-	if err != nil {
-		return err
-	}
-	if err := createFile(file, b); err != nil {
-		return err
-	}
-	s, err := stateOf(c, file, nil)
+	s, err := env.writeCeremony(ctx, p, file, ch)
 	if err != nil {
 		return err
 	}
@@ -115,6 +100,26 @@ func (env *Env) propose(ctx context.Context, p *app.Publisher, file string, ch t
 		printNeeds(w, s)
 		fmt.Fprintf(w, "\nThis is written to %s. Each holder runs: plimsoll trust ceremony sign %s --key URI\n", printable(file), printable(file))
 	})
+}
+
+// writeCeremony writes the file of a ceremony that makes the changes.
+func (env *Env) writeCeremony(ctx context.Context, p *app.Publisher, file string, ch trust.Changes) (ceremonyState, error) {
+	var c *trust.Ceremony
+	err := env.during("reading trust data of "+string(p.Record.GUN), func() (err error) {
+		c, err = p.Propose(ctx, ch)
+		return err
+	})
+	if err != nil {
+		return ceremonyState{}, err
+	}
+	b, err := c.Marshal()
+	if err != nil {
+		return ceremonyState{}, err
+	}
+	if err := createFile(file, b); err != nil {
+		return ceremonyState{}, err
+	}
+	return stateOf(c, file, nil)
 }
 
 // changes reads the flags that name roles and keys.
