@@ -44,6 +44,7 @@ func (s Settings) Gate(ctx context.Context, progress func(n int), warn func(erro
 		PolicyErr:   refused,
 		Images:      s.Images(progress),
 		Truster:     Truster{s.Trust(nil).Client}, // it verifies and opens no keys, so nobody is asked for a secret
+		Accepter:    Accepter{s.Registry()},
 		Scanner:     s.Scanner(false, warn),
 		Matcher:     m,
 		Recorder:    log,

@@ -76,7 +76,9 @@ func (s Settings) Known(r ref.Reference) (ref.GUN, trust.Pins, error) {
 	case err != nil:
 		return "", trust.Pins{}, err
 	default:
-		if _, p, gun := document.Publisher(r); p != nil {
+		if _, p, gun := document.Publisher(r); p != nil && len(p.Accept) > 0 {
+			return "", trust.Pins{}, fault.Errorf(fault.Untrusted, "the policy knows the publisher of %q by signatures of other formats (accept), not by root keys", gun)
+		} else if p != nil {
 			return gun, trust.Pins{Threshold: p.RootKeys.Threshold, Keys: p.RootKeys.Keys}, nil
 		}
 	}

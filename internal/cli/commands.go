@@ -8,6 +8,7 @@ var commands = []func(*Env) *cobra.Command{
 	newKey,
 	newTrust,
 	newSign,
+	newAttest,
 	newVerify,
 	newSBOM,
 	newScan,

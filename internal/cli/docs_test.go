@@ -47,7 +47,7 @@ var (
 	shown    = regexp.MustCompile(`(?m)^\$ (?:sudo )?(plimsoll .*)$`)
 	flagName = regexp.MustCompile(`(?:^|[\s\x60(\[])--([a-z][a-z-]+)`)
 	variable = regexp.MustCompile(`PLIMSOLL_[A-Z0-9_]+`)
-	console  = regexp.MustCompile("(?s)```console\n.*?\n```") // other programs are called in there
+	console  = regexp.MustCompile("(?s)```(?:console|sh)\n.*?\n```") // other programs are called in there
 	link     = regexp.MustCompile(`\]\(([^)\s]+)\)`)
 	host     = regexp.MustCompile(`\b[a-z0-9][a-z0-9-]*(?:\.[a-z0-9-]+)*\.(?:com|org|net|io|dev|golang)\b`)
 	private  = regexp.MustCompile(`\b(?:10|192\.168|172\.(?:1[6-9]|2[0-9]|3[01]))\.[0-9]{1,3}\.[0-9]{1,3}|/(?:tmp|work)/`)
@@ -186,7 +186,7 @@ func anchors(text string) []string {
 func TestDocsNameNoMachine(t *testing.T) {
 	good := []string{
 		"example.com", "example.net", "example.org", "docker.io", "github.com", "vnd.plimsoll.trust", "cel.dev", "profile.io",
-		"crates.io", "golang.org", "modernc.org", "oras.land", "c2sp.org", "deps.dev", "nodejs.org", "theupdateframework.io", "rsc.io",
+		"crates.io", "cyclonedx.org", "golang.org", "in-toto.io", "openvex.dev", "sigstore.dev", "slsa.dev", "spdx.dev", "vnd.dev", "modernc.org", "oras.land", "c2sp.org", "deps.dev", "nodejs.org", "theupdateframework.io", "rsc.io",
 	}
 	for name, text := range pages(t) {
 		for _, h := range host.FindAllString(text, -1) {

@@ -49,11 +49,13 @@ func TestScripts(t *testing.T) {
 		},
 		Condition: condition,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"digestof": digestof,
-			"exitcode": exitcode,
-			"liar":     liar,
-			"mklayout": mklayout,
-			"softhsm":  softhsm,
+			"certify":     certify,
+			"digestof":    digestof,
+			"exitcode":    exitcode,
+			"liar":        liar,
+			"mklayout":    mklayout,
+			"referrersof": referrersof,
+			"softhsm":     softhsm,
 		},
 	})
 }

@@ -75,6 +75,10 @@ func (env *Env) sign(ctx context.Context, t *app.Trust, p *app.Publisher, r ref.
 	if err := env.during("signing "+r.String(), func() error { return p.Sign(ctx, role, m) }); err != nil {
 		return err
 	}
+	formats, err := env.signFormats(ctx, t, p, role, &m)
+	if err != nil {
+		return err
+	}
 	v := struct {
 		Image     string     `json:"image"`
 		GUN       ref.GUN    `json:"gun"`
@@ -82,12 +86,16 @@ func (env *Env) sign(ctx context.Context, t *app.Trust, p *app.Publisher, r ref.
 		Digest    ref.Digest `json:"digest"`
 		Role      string     `json:"role"`
 		Platforms []string   `json:"platforms"`
-	}{r.String(), r.GUN(), m.Tag, m.Digest, role, nil}
+		Formats   []string   `json:"formats,omitempty"`
+	}{r.String(), r.GUN(), m.Tag, m.Digest, role, nil, formats}
 	for _, one := range m.Platforms {
 		v.Platforms = append(v.Platforms, one.Platform)
 	}
 	return env.print(v, func(w io.Writer) {
 		fmt.Fprintf(w, "signed %s as %s: %s\n", printable(v.Image), role, v.Digest)
+		if len(formats) > 0 {
+			fmt.Fprintf(w, "also signed for %s\n", listed(formats))
+		}
 	})
 }
 

@@ -26,7 +26,7 @@ func newTrust(env *Env) *cobra.Command {
 		Example: "  plimsoll trust init registry.example.com/team/app --root-key 'pkcs11:token=safe;object=root' --key file:keys/app.pem\n" +
 			"  plimsoll trust status registry.example.com/team/app",
 	}
-	cmd.AddCommand(newTrustInit(env), newTrustDelegate(env), newTrustRotate(env), newTrustRefresh(env), newTrustStatus(env), newTrustPin(env), newTrustCeremony(env), newTrustCompromised(env))
+	cmd.AddCommand(newTrustInit(env), newTrustDelegate(env), newTrustRotate(env), newTrustRefresh(env), newTrustStatus(env), newTrustPin(env), newTrustCeremony(env), newTrustCompromised(env), newTrustFormats(env))
 	return cmd
 }
 

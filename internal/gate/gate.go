@@ -12,6 +12,8 @@ import (
 	"io"
 	"time"
 
+	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+
 	"plimsoll/internal/fault"
 	"plimsoll/internal/finding"
 	"plimsoll/internal/image"
@@ -88,7 +90,15 @@ type Truster interface {
 	Statement(ctx context.Context, gun ref.GUN, pins Pins, r ref.Reference) (*Statement, error)
 }
 
-// Config is what a gate needs. All but Enforceable, Now and Rand must
+// Accepter verifies what publishers signed in other formats.
+type Accepter interface {
+	// Accepted looks for a signature of the image in gun for each of the
+	// entries, and returns what it found for each, and when the first of the good
+	// ones ends (zero if none does).
+	Accepted(ctx context.Context, gun ref.GUN, image v1.Descriptor, accept []policy.Accept) ([]policy.Foreign, time.Time)
+}
+
+// Config is what a gate needs. All but Enforceable, Accepter, Now and Rand must
 // be set, and one of Policy and PolicyErr.
 type Config struct {
 	Policy *policy.Document
@@ -97,9 +107,11 @@ type Config struct {
 	PolicyErr error
 	Images    Images
 	Truster   Truster
-	Scanner   Scanner
-	Matcher   Matcher
-	Recorder  Recorder
+	// Accepter is for publishers without a root; without it they are denied.
+	Accepter Accepter
+	Scanner  Scanner
+	Matcher  Matcher
+	Recorder Recorder
 	// Enforceable says why a profile cannot be enforced by what would run the
 	// container, nil if it can. nil: whatever the policy grants can be.
 	Enforceable func(profile.Profile) error

@@ -36,6 +36,9 @@ func (g *Gate) gather(ctx context.Context, environment string, m *image.Image, f
 // signatures asks the trust collection. An answer about another repository, or
 // none at all, is no evidence.
 func (g *Gate) signatures(ctx context.Context, m *image.Image, f *policy.Facts, p *policy.Publisher) error {
+	if len(p.Accept) > 0 {
+		return g.foreign(ctx, m, f, p)
+	}
 	s, err := g.config.Truster.Statement(ctx, f.GUN, pins(p), m.Reference)
 	if err != nil {
 		return err
@@ -47,6 +50,20 @@ func (g *Gate) signatures(ctx context.Context, m *image.Image, f *policy.Facts, 
 	for _, fingerprint := range s.RootKeys {
 		f.RootKeys = append(f.RootKeys, g.rootKey(fingerprint, s.Attestations[fingerprint]))
 	}
+	return nil
+}
+
+// foreign looks for signatures in the formats in which the publisher signs.
+// There must be an answer for each of them.
+func (g *Gate) foreign(ctx context.Context, m *image.Image, f *policy.Facts, p *policy.Publisher) error {
+	if g.config.Accepter == nil {
+		return fault.Errorf(fault.Unavailable, "signatures of other formats are not verified at this door")
+	}
+	found, expires := g.config.Accepter.Accepted(ctx, f.GUN, m.Top, p.Accept)
+	if len(found) != len(p.Accept) {
+		return fault.Errorf(fault.Internal, "%d answers for %d kinds of signature", len(found), len(p.Accept))
+	}
+	f.SetForeign(found, expires)
 	return nil
 }
 

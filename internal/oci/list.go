@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strings"
 
 	specs "github.com/opencontainers/image-spec/specs-go"
@@ -48,7 +49,9 @@ func (c *Client) Referrers(ctx context.Context, r ref.Reference, artifactType st
 		what += "?artifactType=" + url.QueryEscape(artifactType)
 	}
 	var found []v1.Descriptor
+	pages := 0
 	err := c.pages(ctx, r, what, func(b []byte, header http.Header) error {
+		pages++
 		doc, err := ParseDocument(contentType(header), b)
 		if err != nil {
 			return err
@@ -59,9 +62,12 @@ func (c *Client) Referrers(ctx context.Context, r ref.Reference, artifactType st
 		found = append(found, doc.Index.Manifests...)
 		return nil
 	})
-	if fault.Is(err, fault.NotFound) {
+	switch {
+	case fault.Is(err, fault.NotFound) && pages > 0: // the rest of the list is missing, not the list
+		err = fault.As(fault.Unavailable, err)
+	case fault.Is(err, fault.NotFound):
 		var index v1.Index
-		if index, err = c.referrersTag(ctx, r); err == nil {
+		if index, _, err = c.referrersTag(ctx, r); err == nil {
 			found = index.Manifests
 		}
 	}
@@ -115,12 +121,18 @@ func (c *Client) page(ctx context.Context, r ref.Reference, at string, page func
 	return nextPage(req.URL, resp.Header.Get("Link"))
 }
 
+var relNext = regexp.MustCompile(`;\s*rel\s*=\s*("next"|next\s*(;|$))`)
+
 // nextPage returns the address in a Link header, which must stay on the same
-// host, or "".
+// host, or "" if there is no header. One that is not understood is an error: a
+// list must not seem to end where it was cut.
 func nextPage(at *url.URL, link string) (string, error) {
-	target, params, ok := strings.Cut(strings.TrimPrefix(strings.TrimSpace(link), "<"), ">")
-	if !ok || !strings.Contains(params, `rel="next"`) {
+	if link = strings.TrimSpace(link); link == "" {
 		return "", nil
+	}
+	target, params, ok := strings.Cut(strings.TrimPrefix(link, "<"), ">")
+	if !ok || !relNext.MatchString(params) {
+		return "", fault.Errorf(fault.Invalid, "the list goes on in a way that is not understood (Link: %s)", clip(link))
 	}
 	next, err := at.Parse(target)
 	if err != nil {
@@ -133,38 +145,62 @@ func nextPage(at *url.URL, link string) (string, error) {
 }
 
 // referrersTag returns the index that stands in for the referrers API
-// (distribution-spec, "Referrers Tag Schema"), empty if there is none.
-func (c *Client) referrersTag(ctx context.Context, r ref.Reference) (v1.Index, error) {
+// (distribution-spec, "Referrers Tag Schema"), empty if there is none, and the
+// condition under which it may be replaced.
+func (c *Client) referrersTag(ctx context.Context, r ref.Reference) (v1.Index, Condition, error) {
 	m, err := c.Manifest(ctx, r.WithTag(fallbackTag(r.Digest)))
 	if fault.Is(err, fault.NotFound) {
-		return v1.Index{}, nil
+		return v1.Index{}, Condition{IfNoneMatch: true}, nil
 	}
 	if err != nil {
-		return v1.Index{}, err
+		return v1.Index{}, Condition{}, err
 	}
 	doc, err := ParseDocument(m.MediaType, m.Bytes)
 	if err != nil {
-		return v1.Index{}, err
+		return v1.Index{}, Condition{}, err
 	}
 	if doc.Index == nil {
-		return v1.Index{}, fault.Errorf(fault.Invalid, "tag %q is a %s instead of an index", fallbackTag(r.Digest), doc.MediaType)
+		return v1.Index{}, Condition{}, fault.Errorf(fault.Invalid, "tag %q is a %s instead of an index", fallbackTag(r.Digest), doc.MediaType)
 	}
-	return *doc.Index, nil
+	return *doc.Index, Condition{IfMatch: m.ETag}, nil
 }
 
 func fallbackTag(d ref.Digest) string {
 	return strings.Replace(string(d), ":", "-", 1)
 }
 
-// listReferrer adds d to the index that stands in for the referrers API.
+// maxListTries is how often a referrer is put on a list that others change at
+// the same time.
+const maxListTries = 8
+
+// listReferrer adds d to the index that stands in for the referrers API. Not
+// every registry has a compare-and-set for tags, so the list is read again
+// afterwards: what somebody else wrote over meanwhile is written once more. Where
+// there is none, somebody who writes later from what they read earlier can still
+// win; the artifact is there then, and putting it again lists it.
 func (c *Client) listReferrer(ctx context.Context, r ref.Reference, subject, d v1.Descriptor) error {
-	index, err := c.referrersTag(ctx, r.WithDigest(subject.Digest))
+	for range maxListTries {
+		there, err := c.tryListReferrer(ctx, r, subject, d)
+		if there {
+			return nil
+		}
+		if err != nil && !fault.Is(err, fault.Conflict) {
+			return fmt.Errorf("list referrer: %w", err)
+		}
+	}
+	return fault.Errorf(fault.Conflict, "list referrer: others change tag %q all the time", fallbackTag(subject.Digest))
+}
+
+// tryListReferrer reports whether d is on the list; if not, it puts it there,
+// which the next try finds.
+func (c *Client) tryListReferrer(ctx context.Context, r ref.Reference, subject, d v1.Descriptor) (there bool, err error) {
+	index, cond, err := c.referrersTag(ctx, r.WithDigest(subject.Digest))
 	if err != nil {
-		return fmt.Errorf("list referrer: %w", err)
+		return false, err
 	}
 	for _, have := range index.Manifests {
 		if have.Digest == d.Digest {
-			return nil
+			return true, nil
 		}
 	}
 	index.Versioned = specs.Versioned{SchemaVersion: 2}
@@ -172,10 +208,10 @@ func (c *Client) listReferrer(ctx context.Context, r ref.Reference, subject, d v
 	index.Manifests = append(index.Manifests, d)
 	b, err := json.Marshal(index)
 	if err != nil {
-		return fmt.Errorf("list referrer: %w", err)
+		return false, err
 	}
-	_, err = c.PushManifest(ctx, r.WithTag(fallbackTag(subject.Digest)), v1.MediaTypeImageIndex, b, Condition{})
-	return err
+	_, err = c.PushManifest(ctx, r.WithTag(fallbackTag(subject.Digest)), v1.MediaTypeImageIndex, b, cond)
+	return false, err
 }
 
 func (doc Document) subject() *v1.Descriptor {

@@ -35,6 +35,9 @@ type Publisher struct {
 	// Mirrors are pull name → GUN; the GUN must be covered by Repositories.
 	Mirrors  ref.Mirrors `yaml:"mirrors"`
 	RootKeys RootKeys    `yaml:"rootKeys"`
+	// Accept is for publishers who sign with other programs, and have no root.
+	// A publisher has either RootKeys or Accept.
+	Accept []Accept `yaml:"accept"`
 	// Hardware is what every key of the root must prove about where it lives.
 	Hardware *Hardware `yaml:"hardware"`
 }

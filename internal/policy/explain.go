@@ -2,6 +2,8 @@ package policy
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 )
@@ -16,6 +18,9 @@ func (d *Document) Explain(environment string, now time.Time) []string {
 	var out []string
 	if s := e.Signed; s != nil {
 		out = append(out, fmt.Sprintf("%d of the roles %s must have signed the digest that is to run, with the keys of the publisher who speaks for its repository.", s.Threshold, strings.Join(s.Roles, ", ")))
+	}
+	if e.Signed != nil {
+		out = append(out, d.explainAccept()...)
 	}
 	if e.Local == "allow" {
 		out = append(out, "Images that no registry named are allowed; nobody needs to have signed them.")
@@ -33,6 +38,18 @@ func (d *Document) Explain(environment string, now time.Time) []string {
 	}
 	for i := range e.Exceptions {
 		out = append(out, e.Exceptions[i].explain(now))
+	}
+	return out
+}
+
+// explainAccept says which publishers are believed without a root.
+func (d *Document) explainAccept() []string {
+	var out []string
+	for _, name := range slices.Sorted(maps.Keys(d.Publishers)) {
+		for i := range d.Publishers[name].Accept {
+			a := &d.Publishers[name].Accept[i]
+			out = append(out, fmt.Sprintf("For images of %s, a %s signature stands for the role %s; it says nothing about freshness, rollback, the tag or the repository.", name, a.Format(), a.Role))
+		}
 	}
 	return out
 }

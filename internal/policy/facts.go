@@ -24,6 +24,10 @@ type Facts struct {
 	Expires   time.Time             // of the soonest metadata behind Roles
 	SignedErr error
 	RootKeys  []RootKey
+	// Foreign is set for a publisher who signs in other formats: one for each of
+	// its entries. Those that were accepted also stand in Roles and Signers;
+	// Expires is zero if none of them ends.
+	Foreign []Foreign
 
 	Inventory *inventory.Inventory
 	ScanErr   error
@@ -46,6 +50,15 @@ type Token struct {
 	Serial   string // "" if the token does not give it
 	Firmware string // "5.7.1"
 	Touch    string // never, always or cached
+}
+
+// Foreign is what was found for one entry of a publisher's Accept.
+type Foreign struct {
+	Role   string
+	Format string // "cosign" or "notation"
+	Signer string // a key's fingerprint, or a certificate's subject; "" if Err is set
+	Key    string // fingerprint of the key that signed
+	Err    error  // why there is no such signature
 }
 
 func (f *Facts) distro() inventory.Distro {

@@ -45,6 +45,10 @@ func (d *decoder) checkPublisher(path string, p *Publisher) {
 	for from, to := range p.Mirrors {
 		d.checkMirror(path, p, from, to)
 	}
+	if len(p.Accept) > 0 {
+		d.checkAccept(join(path, "accept"), p)
+		return
+	}
 	d.checkRootKeys(join(path, "rootKeys"), p.RootKeys)
 	d.checkHardware(join(path, "hardware"), p.Hardware)
 }

@@ -19,7 +19,7 @@ func (s *Signed) judge(now time.Time, f *Facts) verdict.Reason {
 		return r
 	case f.SignedErr != nil:
 		return Failed(ruleSigned, f.SignedErr)
-	case !now.Before(f.Expires):
+	case (f.Foreign == nil || !f.Expires.IsZero()) && !now.Before(f.Expires):
 		return deny(ruleSigned, verdict.Evidence, "the signatures expired on %s", f.Expires.UTC().Format(time.RFC3339))
 	}
 	var agreed [][]string // the signers of each role that names the digest
@@ -28,7 +28,7 @@ func (s *Signed) judge(now time.Time, f *Facts) verdict.Reason {
 	for _, role := range s.Roles {
 		switch d := f.Roles[role]; d {
 		case "":
-			lines = append(lines, fmt.Sprintf("%s does not name this image", role))
+			lines = append(lines, f.unnamed(role)...)
 		case f.Digest:
 			agreed = append(agreed, f.Signers[role])
 			lines = append(lines, fmt.Sprintf("%s names %s", role, d))
@@ -42,13 +42,17 @@ func (s *Signed) judge(now time.Time, f *Facts) verdict.Reason {
 		lines = append(lines, "one key may stand for one role only: a key that signed for several counts once")
 	}
 	r := allow(ruleSigned, "signed by %d of the roles %s, %d demanded", agree, strings.Join(s.Roles, ", "), s.Threshold)
+	if f.Foreign != nil {
+		r.Message += ", in a format without freshness"
+	}
 	if agree < s.Threshold || s.Threshold < 1 {
-		r = deny(ruleSigned, verdict.Evidence, "%d of the roles %s name %s, %d are demanded", agree, strings.Join(s.Roles, ", "), f.Digest, s.Threshold)
+		r = deny(ruleSigned, f.classOfForeign(), "%d of the roles %s name %s, %d are demanded", agree, strings.Join(s.Roles, ", "), f.Digest, s.Threshold)
+		r.Hint = f.hintOfForeign()
 		if differ > 0 {
 			r.Message = fmt.Sprintf("what is served, %s, is not what was signed: %s", f.Digest, r.Message)
 		}
 	}
-	r.Evidence = lines
+	r.Evidence = append(lines, f.lacking(agreed)...)
 	return r
 }
 

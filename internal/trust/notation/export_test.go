@@ -1,0 +1,4 @@
+package notation
+
+// RawSignature is rawSignature, for tests.
+var RawSignature = rawSignature
