@@ -16,6 +16,7 @@ demo: build images ## tell the whole story on two real images (about two minutes
 
 test: build images ## run every test, the demo as the last
 	@$(WITH_TOOLS) go test ./...
+	@$(WITH_TOOLS) cd internal/tools/interop; go test ./...
 	@$(WITH_TOOLS) PLIMSOLL_DEMO=1 go test -v -count=1 -timeout=9m ./internal/tools/demo
 
 build: tools ## build bin/plimsoll

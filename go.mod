@@ -16,6 +16,7 @@ require (
 	github.com/theupdateframework/go-tuf/v2 v2.4.2
 	modernc.org/sqlite v1.61.1
 	oras.land/oras-go/v2 v2.7.0
+	rsc.io/qr v0.2.0
 )
 
 require (
@@ -65,5 +66,4 @@ require (
 	modernc.org/libc v1.79.0 // indirect
 	modernc.org/mathutil v1.7.1 // indirect
 	modernc.org/memory v1.12.1 // indirect
-	rsc.io/qr v0.2.0 // indirect
 )

@@ -112,6 +112,7 @@ type Publisher struct {
 	makers   key.AttestationRoots  // whose attestations of our own keys are published
 	open     map[string]key.Signer // by fingerprint
 	named    []*trust.Key          // by the command line, not only remembered
+	refused  map[string]error      // URIs of keys in tokens that could not be opened
 }
 
 var _ trust.Keyring = (*Publisher)(nil)
@@ -138,7 +139,7 @@ func (t *Trust) Publisher(ctx context.Context, gun ref.GUN, uris []string, fresh
 	if err != nil {
 		return nil, err
 	}
-	p := &Publisher{Record: record, trust: t, expiries: expiries, makers: makers, open: map[string]key.Signer{}}
+	p := &Publisher{Record: record, trust: t, expiries: expiries, makers: makers, open: map[string]key.Signer{}, refused: map[string]error{}}
 	p.Repository = trust.NewRepository(trust.RepositoryConfig{
 		GUN: gun, Store: t.Store, Client: t.Client, Pins: pins, Keys: p, Expiries: expiries, Makers: makers,
 	})
@@ -222,16 +223,28 @@ func (p *Publisher) Signer(ctx context.Context, k *trust.Key) (key.Signer, error
 	if uri == "" {
 		return nil, fault.Errorf(fault.NotFound, "key %s is not held here", k.Fingerprint)
 	}
+	if err := p.refused[uri]; err != nil {
+		return nil, err
+	}
 	held, err := p.Hold(ctx, uri)
 	if fault.Is(err, fault.NotFound) {
 		return nil, gone(k, uri)
 	} else if err != nil {
+		p.refuse(ctx, uri, err)
 		return nil, err
 	}
 	if held.Fingerprint != k.Fingerprint {
 		return nil, fault.Errorf(fault.Unavailable, "%q now holds key %s, not %s", uri, held.Fingerprint, k.Fingerprint)
 	}
 	return p.open[k.Fingerprint], nil
+}
+
+// refuse remembers that a key could not be opened, so that a service does not
+// use up the tries that a token grants for its PIN.
+func (p *Publisher) refuse(ctx context.Context, uri string, err error) {
+	if ctx.Err() == nil && !strings.HasPrefix(uri, file.Scheme+":") {
+		p.refused[uri] = fmt.Errorf("it failed before and is not tried again, since a token counts wrong PINs: %w", err)
+	}
 }
 
 // gone is the error for a key that is remembered and not where it was.
@@ -261,11 +274,12 @@ func (p *Publisher) Remember() error {
 	return nil
 }
 
-// Close closes all keys.
+// Close closes all keys. They are opened again when they are needed.
 func (p *Publisher) Close() error {
 	var all []error
 	for _, s := range p.open {
 		all = append(all, s.Close())
 	}
+	clear(p.open)
 	return errors.Join(all...)
 }

@@ -18,10 +18,10 @@ import (
 )
 
 type beginFlags struct {
-	init, renew                                          bool
-	keys, thresholds, paths, replace, remove, sign, with []string
-	expires                                              []string
-	as, until                                            string
+	init, renew                           bool
+	keys, thresholds, paths, attestations []string
+	replace, remove, sign, with, expires  []string
+	as, until                             string
 }
 
 func newCeremonyBegin(env *Env) *cobra.Command {
@@ -53,6 +53,7 @@ What only needs keys that are held here is signed by finish and not put to the h
 	flags.StringArrayVar(&f.keys, "key", nil, "ROLE=KEY, a key that the role is to have; repeat it for each: others it loses")
 	flags.StringArrayVar(&f.thresholds, "threshold", nil, "ROLE=N, how many of the role's keys must sign (default: as before; of a new root more than half, otherwise 1)")
 	flags.StringArrayVar(&f.paths, "path", nil, "ROLE=PATTERN, what a delegated role may name (default: as before, or all)")
+	flags.StringArrayVar(&f.attestations, "attestation", nil, "file of what the token of one of these keys proves (plimsoll key attest URI --out FILE)")
 	flags.StringArrayVar(&f.replace, "replace", nil, "OLD=KEY, put KEY where the key OLD stands, in every role")
 	flags.StringArrayVar(&f.remove, "remove", nil, "KEY, take it away from every role")
 	flags.BoolVar(&f.renew, "renew", false, "sign a new root, before this one expires")
@@ -89,22 +90,7 @@ func (env *Env) ceremonyBegin(cmd *cobra.Command, gun ref.GUN, file string, f be
 
 // propose writes the ceremony's file and says what stands in it.
 func (env *Env) propose(ctx context.Context, p *app.Publisher, file string, ch trust.Changes) error {
-	var c *trust.Ceremony
-	err := env.during("reading trust data of "+string(p.Record.GUN), func() (err error) {
-		c, err = p.Propose(ctx, ch)
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	b, err := c.Marshal()
-	if err != nil {
-		return err
-	}
-	if err := createFile(file, b); err != nil {
-		return err
-	}
-	s, err := stateOf(c, file, nil)
+	s, err := env.writeCeremony(ctx, p, file, ch)
 	if err != nil {
 		return err
 	}
@@ -116,9 +102,32 @@ func (env *Env) propose(ctx context.Context, p *app.Publisher, file string, ch t
 	})
 }
 
+// writeCeremony writes the file of a ceremony that makes the changes.
+func (env *Env) writeCeremony(ctx context.Context, p *app.Publisher, file string, ch trust.Changes) (ceremonyState, error) {
+	var c *trust.Ceremony
+	err := env.during("reading trust data of "+string(p.Record.GUN), func() (err error) {
+		c, err = p.Propose(ctx, ch)
+		return err
+	})
+	if err != nil {
+		return ceremonyState{}, err
+	}
+	b, err := c.Marshal()
+	if err != nil {
+		return ceremonyState{}, err
+	}
+	if err := createFile(file, b); err != nil {
+		return ceremonyState{}, err
+	}
+	return stateOf(c, file, nil)
+}
+
 // changes reads the flags that name roles and keys.
 func (f *beginFlags) changes(ctx context.Context, t *app.Trust, p *app.Publisher, gun ref.GUN, ch *trust.Changes) (err error) {
-	known := &knownKeys{ctx: ctx, publisher: p}
+	known := &knownKeys{publisher: p}
+	if known.chains, err = readChains(f.attestations); err != nil {
+		return err
+	}
 	if !f.init {
 		if known.trusted, err = inspect(ctx, t, gun); err != nil {
 			return err
@@ -131,7 +140,7 @@ func (f *beginFlags) changes(ctx context.Context, t *app.Trust, p *app.Publisher
 		if err != nil {
 			return err
 		}
-		k, err := known.key(name)
+		k, err := known.key(ctx, name)
 		if err != nil {
 			return err
 		}
@@ -160,27 +169,27 @@ func (f *beginFlags) changes(ctx context.Context, t *app.Trust, p *app.Publisher
 	for _, one := range roles.all {
 		ch.Roles = append(ch.Roles, *one)
 	}
-	return f.replacements(known, ch)
+	return f.replacements(ctx, known, ch)
 }
 
-func (f *beginFlags) replacements(known *knownKeys, ch *trust.Changes) error {
+func (f *beginFlags) replacements(ctx context.Context, known *knownKeys, ch *trust.Changes) error {
 	for _, flag := range f.replace {
 		old, name, err := pair("--replace", flag)
 		if err != nil {
 			return err
 		}
-		was, err := known.key(old)
+		was, err := known.key(ctx, old)
 		if err != nil {
 			return err
 		}
-		k, err := known.key(name)
+		k, err := known.key(ctx, name)
 		if err != nil {
 			return err
 		}
 		ch.Replace = append(ch.Replace, trust.Replacement{Old: was.Fingerprint, New: k})
 	}
 	for _, name := range f.remove {
-		k, err := known.key(name)
+		k, err := known.key(ctx, name)
 		if err != nil {
 			return err
 		}
@@ -213,23 +222,26 @@ func (l *roleList) of(role string) *trust.RoleConfig {
 
 // knownKeys finds the keys that a command line names.
 type knownKeys struct {
-	ctx       context.Context //nolint:containedctx // lives for one command
 	publisher *app.Publisher
-	trusted   *trust.Trusted // nil before there is a collection
+	trusted   *trust.Trusted      // nil before there is a collection
+	chains    map[string][][]byte // what tokens prove, by fingerprint
 }
 
 // key returns the key that name stands for: a fingerprint of one that the
 // repository has, a URI, or the file of a public key.
-func (n *knownKeys) key(name string) (*trust.Key, error) {
+func (n *knownKeys) key(ctx context.Context, name string) (*trust.Key, error) {
 	if strings.HasPrefix(name, "sha256:") {
 		if n.trusted == nil {
 			return nil, fault.Errorf(fault.Usage, "key %q: the repository has no keys yet; name a URI or a file", name)
 		}
-		return n.trusted.FindKey(n.ctx, name)
+		return n.trusted.FindKey(ctx, name)
 	}
-	k, err := someKey(n.ctx, n.publisher, name)
+	k, err := someKey(ctx, n.publisher, name)
 	if err != nil {
 		return nil, fmt.Errorf("key %q: %w", name, err)
+	}
+	if chain := n.chains[k.Fingerprint]; chain != nil {
+		k.Attestation = chain
 	}
 	return k, nil
 }

@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -65,7 +67,9 @@ func (env *Env) ceremonySign(ctx context.Context, file string, f answerFlags) (e
 	if err := env.meetsPins(c); err != nil {
 		return err
 	}
-	env.sayWords(c)
+	if err := env.sayWords(c); err != nil {
+		return err
+	}
 	signer, err := app.Keys(env).Open(ctx, f.key)
 	if err != nil {
 		return err
@@ -86,7 +90,7 @@ func (env *Env) meetsPins(c *trust.Ceremony) error {
 	}
 	_, pins, err := env.Settings.Known(c.GUN().Reference())
 	switch {
-	case fault.Is(err, fault.Untrusted) || fault.Is(err, fault.NotFound):
+	case fault.Is(err, fault.Untrusted):
 		env.Notify(fmt.Sprintf("note: no root keys of %s are pinned on this machine: compare the keys below with those that you know", c.GUN()))
 		return nil
 	case err != nil:
@@ -95,14 +99,30 @@ func (env *Env) meetsPins(c *trust.Ceremony) error {
 	return c.Meets(pins)
 }
 
-// sayWords shows what is to be signed, where the result does not go.
-func (env *Env) sayWords(c *trust.Ceremony) {
+// sayWords shows what is to be signed, where the result does not go, and what
+// the tokens of the root's keys prove. Untrusted if the root claims more.
+func (env *Env) sayWords(c *trust.Ceremony) error {
 	w := env.Out
 	if env.output == "json" {
 		w = env.Err
 	}
 	printWords(w, c.Words())
+	makers, err := env.Settings.TokenMakers()
+	if err != nil {
+		return err
+	}
+	if err := c.Honest(makers); err != nil {
+		return err
+	}
+	attested, err := env.attestations(c.Claims())
+	if err != nil {
+		return err
+	}
+	for _, fingerprint := range slices.Sorted(maps.Keys(attested)) {
+		fmt.Fprintf(w, "attested: %s: %s\n", fingerprint, oneLine(attested[fingerprint].words()))
+	}
 	fmt.Fprintln(w)
+	return nil
 }
 
 // answer returns the signer's answer and the file that it is written to: the one

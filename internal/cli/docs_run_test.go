@@ -286,7 +286,7 @@ func (r *reader) run(command string) (string, int) {
 var (
 	digits = regexp.MustCompile(`\b[0-9a-f]{8,}\b`)
 	// loose are the parts of what is printed that differ from run to run.
-	loose = regexp.MustCompile(`…|\s+|[A-Za-z0-9+/]{43}=|\b[0-9a-f]{8,}\b|(?:%[0-9A-F]{2}){4,}|[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[T ][0-9:.]+(?: UTC|Z)?)?|[0-9]+ (?:days|h)\b`)
+	loose = regexp.MustCompile(`…|\s+|[A-Za-z0-9+/]{43}=|[0-9A-Z]{5}(?:-[0-9A-Z]{5}){4}|\b[0-9a-f]{8,}\b|(?:%[0-9A-F]{2}){4,}|[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[T ][0-9:.]+(?: UTC|Z)?)?|[0-9]+ (?:days|h)\b`)
 )
 
 // fits reports whether got is what the page says, and learns its digests.
@@ -303,6 +303,8 @@ func (r *reader) fits(want, got string) bool {
 			pattern.WriteString(`\s*`)
 		case strings.HasSuffix(part, "="):
 			pattern.WriteString(`[A-Za-z0-9+/]{43}=`)
+		case len(part) == 29 && part[5] == '-' && part[11] == '-': // a ceremony's fingerprint
+			pattern.WriteString(`[0-9A-Z]{5}(?:-[0-9A-Z]{5}){4}`)
 		case part[0] == '%':
 			pattern.WriteString(`(?:%[0-9A-F]{2})+`)
 		case strings.HasSuffix(part, " h") || strings.HasSuffix(part, " days"):

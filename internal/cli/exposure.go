@@ -85,7 +85,7 @@ func printTakenAway(w io.Writer, v exposureState) {
 	if len(v.Again) == 0 {
 		return
 	}
-	fmt.Fprintln(w, "\nNot signed again, since somebody else may have signed it. What of it is yours, sign again:")
+	fmt.Fprintf(w, "\nNot signed again, since somebody else may have signed it. What of it is yours, sign again%s:\n", map[bool]string{false: " when the ceremony is published"}[v.Done])
 	for _, a := range v.Again {
 		for _, name := range a.Names {
 			fmt.Fprintf(w, "  %s\n", printable(again(v, a.Role, name)))

@@ -214,28 +214,22 @@ func (env *Env) takeAway(ctx context.Context, p *app.Publisher, v *exposureState
 		return fault.Errorf(fault.Usage, "--until %q: want a time, as in 14d", f.until)
 	}
 	ch := trust.Changes{Replace: []trust.Replacement{r}, Until: time.Now().Add(lasts).Truncate(time.Second), Held: p.Held}
-	ch.Edit = func(w *trust.Rework) error { return f.sift(ctx, w, v) }
-	held, err := env.heldFor(ctx, p, ch)
+	if f.stolen {
+		if ch.Sift, err = env.sift(ctx, v, f); err != nil {
+			return err
+		}
+	}
+	err = env.during("reading trust data of "+string(v.GUN), func() (err error) {
+		v.Done, err = p.CanChange(ctx, ch)
+		return err
+	})
 	if err != nil {
 		return err
 	}
-	if held {
-		v.Again = nil
-		v.Done = true
-		return env.publishing(v.GUN, func() error { return p.Replace(ctx, ch.Replace, ch.Edit) })
+	if v.Done {
+		return env.publishing(v.GUN, func() error { return p.Change(ctx, ch) })
 	}
-	v.Again = nil
 	return env.writeReplacement(ctx, p, v, f, ch)
-}
-
-// heldFor reports whether every document that the change takes can be signed
-// with keys that are known here.
-func (env *Env) heldFor(ctx context.Context, p *app.Publisher, ch trust.Changes) (held bool, err error) {
-	err = env.during("reading trust data of "+string(p.Record.GUN), func() error {
-		held, err = p.CanReplace(ctx, ch)
-		return err
-	})
-	return held, err
 }
 
 func (env *Env) writeReplacement(ctx context.Context, p *app.Publisher, v *exposureState, f compromisedFlags, ch trust.Changes) error {
@@ -243,46 +237,78 @@ func (env *Env) writeReplacement(ctx context.Context, p *app.Publisher, v *expos
 	if file == "" {
 		file = fmt.Sprintf("replace-%s.ceremony", strings.TrimPrefix(v.Fingerprint, "sha256:")[:16])
 	}
-	c, err := p.Propose(ctx, ch)
-	if err != nil {
-		return err
-	}
-	b, err := c.Marshal()
-	if err != nil {
-		return err
-	}
-	if err := createFile(file, b); err != nil {
-		return err
-	}
-	s, err := stateOf(c, file, nil)
+	s, err := env.writeCeremony(ctx, p, file, ch)
 	v.Ceremony = &s
 	return err
 }
 
-// sift removes what a thief may have put into the roles that the key alone
-// spoke for, all but what a person looked at.
-func (f *compromisedFlags) sift(ctx context.Context, w *trust.Rework, v *exposureState) error {
-	if !f.stolen {
-		return nil
-	}
-	v.Again = nil
+// sift says what stays of the roles that the key alone spoke for: what a person
+// looked at, read once more. The rest it notes in v.
+func (env *Env) sift(ctx context.Context, v *exposureState, f compromisedFlags) ([]trust.Sift, error) {
+	var all []trust.Sift
+	unused := slices.Clone(f.keep)
 	for _, s := range v.Signed {
 		alone := slices.ContainsFunc(v.Roles, func(r exposedState) bool { return r.Role == s.Role && r.Alone && r.LastRoot == 0 })
 		if !alone || (s.Names == nil && s.Delegations == nil) {
 			continue
 		}
-		gone, err := w.Keep(ctx, s.Role, f.keeps, func(role string) bool { return slices.Contains(f.keepRoles, role) })
-		if err != nil {
-			return err
+		one, gone := trust.Sift{Role: s.Role}, againState{Role: s.Role}
+		kept := map[string]bool{}
+		for _, n := range s.Names {
+			if !slices.Contains(f.keep, n.Name) && !slices.Contains(f.keep, n.target()) {
+				continue
+			}
+			unused = slices.DeleteFunc(unused, func(k string) bool { return k == n.Name || k == n.target() })
+			m, err := env.readAgain(ctx, v.GUN, n)
+			if err != nil {
+				return nil, err
+			}
+			one.Images = append(one.Images, m)
+			kept[n.Name], kept[n.Digest] = true, true
 		}
-		if len(gone) > 0 {
-			v.Again = append(v.Again, againState{s.Role, gone})
+		for _, n := range s.Names {
+			if !kept[n.Name] && (n.target() == "" || !kept[n.Digest]) {
+				gone.Names = append(gone.Names, n.Name)
+			}
+		}
+		for _, role := range s.Delegations {
+			if slices.Contains(f.keepRoles, role) {
+				one.Roles = append(one.Roles, role)
+			} else {
+				gone.Names = append(gone.Names, role)
+			}
+		}
+		all = append(all, one)
+		if len(gone.Names) > 0 {
+			v.Again = append(v.Again, gone)
 		}
 	}
-	return nil
+	if len(unused) > 0 {
+		return nil, fault.Errorf(fault.Usage, "--keep %q: no role that the key alone speaks for names it", unused)
+	}
+	return all, nil
 }
 
-// keeps reports whether a target was looked at: by its tag, or by its digest.
-func (f *compromisedFlags) keeps(name string) bool {
-	return slices.ContainsFunc(f.keep, func(k string) bool { return k == name || strings.Replace(k, ":", "/", 1) == name })
+// target returns the digest that a target's name stands for; "" if it is a tag.
+func (n nameState) target() string {
+	if hex, ok := strings.CutPrefix(n.Name, "sha256/"); ok {
+		return "sha256:" + hex
+	}
+	return ""
+}
+
+// readAgain reads an image that was signed, every byte of it.
+func (env *Env) readAgain(ctx context.Context, gun ref.GUN, n nameState) (trust.Image, error) {
+	digest, err := ref.ParseDigest(n.Digest)
+	if err != nil {
+		return trust.Image{}, err
+	}
+	r := gun.Reference().WithDigest(digest)
+	progress := env.startProgress("reading " + r.String())
+	m, err := app.Examine(ctx, env.Settings.Images(progress.add), r)
+	progress.finish()
+	if n.target() == "" {
+		m.Tag = n.Name
+	}
+	return m, err
 }

@@ -100,6 +100,11 @@ func (env *Env) keepFresh(ctx context.Context, k *keepers, guns []ref.GUN) error
 	if err != nil {
 		return fault.Errorf(fault.Usage, "--every %q: want a time, as in 6h", k.flags.every)
 	}
+	for _, gun := range guns { // a key that does not open is said now, not in the night
+		if _, err := k.publisher(ctx, gun); err != nil {
+			return err
+		}
+	}
 	log := slog.New(slog.NewTextHandler(logLines{env}, nil))
 	log.Info("keeping trust data fresh", "repositories", len(guns), "every", every.String())
 	return (&app.Keeper{GUNs: guns, Every: every, Refresh: k.refresh, Log: log}).Run(ctx)
@@ -113,8 +118,8 @@ func (l logLines) Write(b []byte) (int, error) {
 	return len(b), err
 }
 
-// keepers opens each repository's keys once: a service must not ask a token for
-// its PIN again and again.
+// keepers has each repository's keys open from one look to the next: a service
+// must not ask a token for its PIN again and again.
 type keepers struct {
 	env      *Env
 	services *app.Trust
@@ -122,21 +127,27 @@ type keepers struct {
 	open     map[ref.GUN]*app.Publisher
 }
 
+func (k *keepers) publisher(ctx context.Context, gun ref.GUN) (*app.Publisher, error) {
+	if p := k.open[gun]; p != nil {
+		return p, nil
+	}
+	p, err := k.services.Publisher(ctx, gun, k.flags.with, false)
+	if err != nil {
+		return nil, err
+	}
+	k.open[gun] = p
+	return p, p.SetExpiries(func(r *trust.Record) error { return setExpiries(r, k.flags.expires) })
+}
+
 func (k *keepers) refresh(ctx context.Context, gun ref.GUN) (app.Refreshed, error) {
-	p := k.open[gun]
-	if p == nil {
-		var err error
-		if p, err = k.services.Publisher(ctx, gun, k.flags.with, false); err != nil {
-			return app.Refreshed{}, err
-		}
-		k.open[gun] = p
-		if err := p.SetExpiries(func(r *trust.Record) error { return setExpiries(r, k.flags.expires) }); err != nil {
-			return app.Refreshed{}, err
-		}
+	p, err := k.publisher(ctx, gun)
+	if err != nil {
+		return app.Refreshed{}, err
 	}
 	r, err := p.Refresh(ctx, k.flags.force || (len(k.flags.expires) > 0 && k.flags.every == ""))
 	if err != nil {
-		return r, err
+		// A token may have been pulled out: what was open is opened anew.
+		return r, errors.Join(err, p.Close())
 	}
 	return r, p.Remember()
 }

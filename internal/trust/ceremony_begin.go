@@ -12,15 +12,15 @@ import (
 
 // Changes are what a ceremony is to change. All are made at once.
 type Changes struct {
-	Init    bool                // start the collection: Roles name at least root and targets
-	Roles   []RoleConfig        // keys of roles: nil Keys and Threshold 0 keep what is there
-	Replace []Replacement       // in every role that has the key
-	Renew   bool                // a new root, if only for its expiry
-	As      string              // the role that names Images
-	Images  []Image             // to be signed
-	Until   time.Time           // the end of the ceremony
-	Held    func(k *Key) bool   // whether the key will be at hand when the ceremony is finished
-	Edit    func(*Rework) error // further changes to what roles name; may be nil
+	Init    bool              // start the collection: Roles name at least root and targets
+	Roles   []RoleConfig      // keys of roles: nil Keys and Threshold 0 keep what is there
+	Replace []Replacement     // in every role that has the key
+	Sift    []Sift            // after that
+	Renew   bool              // a new root, if only for its expiry
+	As      string            // the role that names Images
+	Images  []Image           // to be signed
+	Until   time.Time         // the end of the ceremony
+	Held    func(k *Key) bool // whether the key will be at hand when the ceremony is finished
 }
 
 // Propose returns the ceremony that makes the changes to the collection as it is
@@ -40,7 +40,7 @@ func (r *Repository) Propose(ctx context.Context, ch Changes) (c *Ceremony, err 
 	if err := d.apply(ctx, ch); err != nil {
 		return nil, err
 	}
-	s := &signing{now: now, expiries: r.cfg.Expiries}
+	s := &signing{now: now, expiries: r.cfg.Expiries, makers: r.cfg.Makers}
 	proposed, current, err := d.documents(ctx, s, ch)
 	if err != nil {
 		return nil, err
@@ -89,23 +89,15 @@ func (d *draft) apply(ctx context.Context, ch Changes) error {
 			return err
 		}
 	}
-	if ch.Edit != nil {
-		if err := ch.Edit(&Rework{d}); err != nil {
+	for _, one := range ch.Sift {
+		if err := d.sift(ctx, one); err != nil {
 			return err
 		}
-	}
-	if ch.As == "" {
-		return nil
-	}
-	t, err := d.targets(ctx, ch.As)
-	if err != nil {
-		return err
 	}
 	for i := range ch.Images {
-		if err := errors.Join(ch.Images[i].check(), d.mayName(ch.As, &ch.Images[i])); err != nil {
+		if err := d.name(ctx, ch.As, &ch.Images[i]); err != nil {
 			return err
 		}
-		ch.Images[i].put(t)
 	}
 	return nil
 }
@@ -116,6 +108,7 @@ func (d *draft) configure(ctx context.Context, c RoleConfig) error {
 	if c.Keys == nil && there {
 		c.Keys = was.role.of(was.keys)
 	}
+	c.Keys = d.proven(c.Keys)
 	if !there {
 		c.Threshold = max(c.Threshold, 1)
 		return d.delegate(ctx, c)
@@ -148,7 +141,7 @@ func (d *draft) documents(ctx context.Context, s *signing, ch Changes) (map[stri
 		current[RoleTargets] = d.trusted.targets
 	}
 	if d.newRoot {
-		if err := s.stamp(&d.root.header, RoleRoot); err != nil {
+		if err := errors.Join(d.root.honest(s.makers), s.stamp(&d.root.header, RoleRoot)); err != nil {
 			return nil, nil, err
 		}
 		proposed[RoleRoot] = d.root

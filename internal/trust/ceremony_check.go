@@ -119,7 +119,8 @@ func (c *Ceremony) checkRoot() error {
 		if err := canMeet(role, signedBy{r.Keys, k}); err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
-		if !same(k.rest, was.Roles[role].rest) {
+		before := was.Roles[role]
+		if !same(k.rest, before.rest) || !plainRole(signedBy{r.Keys, k}, signedBy{was.Keys, before}) {
 			return unknownChange(name)
 		}
 	}
@@ -194,8 +195,11 @@ func checkChanges(name string, now, was *targets) error {
 		if err := canMeet(r.Name, signedBy{d.Keys, r.keyRole}); err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
-		before := old.role(r.Name)
-		if (before == nil && len(r.rest) > 0) || (before != nil && !same(r.rest, before.rest)) {
+		before := &delegation{}
+		if was := old.role(r.Name); was != nil {
+			before = was
+		}
+		if !same(r.rest, before.rest) || !plainRole(signedBy{d.Keys, r.keyRole}, signedBy{old.Keys, before.keyRole}) {
 			return unknownChange(name)
 		}
 	}
@@ -205,7 +209,7 @@ func checkChanges(name string, now, was *targets) error {
 // plainKeys checks that new keys say nothing but what they are.
 func plainKeys(name string, now, was keys) error {
 	for id, k := range now {
-		if was[id] != nil {
+		if old := was[id]; old != nil && same(old.object, k.object) {
 			continue
 		}
 		if plain, err := NewKey(k.Public); err != nil || plain.ID != id || !same(plain.object, k.object) {
@@ -213,6 +217,25 @@ func plainKeys(name string, now, was keys) error {
 		}
 	}
 	return nil
+}
+
+// plainRole reports whether the role's new keys are such as the words tell of:
+// understood, and each under one ID, since other clients count IDs.
+func plainRole(now, before signedBy) bool {
+	old := set(before.role.KeyIDs)
+	seen := map[string]bool{}
+	for _, id := range now.role.KeyIDs {
+		k, was := now.keys[id], before.keys[id]
+		if old[id] && k != nil && was != nil && same(k.object, was.object) {
+			seen[k.Fingerprint] = true
+			continue
+		}
+		if k == nil || k.Public == nil || seen[k.Fingerprint] {
+			return false
+		}
+		seen[k.Fingerprint] = true
+	}
+	return true
 }
 
 func unknownChange(name string) error {

@@ -2,8 +2,8 @@ package trust
 
 import (
 	"bytes"
-	"encoding/base64"
 	"encoding/json"
+	"maps"
 	"strings"
 	"testing"
 	"time"
@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"plimsoll/internal/fault"
+	"plimsoll/internal/key"
 )
 
 // holds is what the machine that begins and finishes a ceremony can sign with.
@@ -294,8 +295,23 @@ func TestCeremonyFileIsNotBelieved(t *testing.T) {
 		"not a repository":          {func(m map[string]any) { m["gun"] = "../../etc" }, "not the name of a repository"},
 		"unknown field":             {func(m map[string]any) { dig(m, "proposed", "root")["x-more"] = "x" }, "cannot tell in words"},
 		"unknown field of the file": {func(m map[string]any) { m["run"] = "rm" }, "unknown fields"},
-		"no threshold":              {func(m map[string]any) { dig(m, "proposed", "root", "roles", "targets")["threshold"] = json.Number("2") }, "takes 2 signatures and has 1 keys"},
-		"snapshots":                 {func(m map[string]any) { dig(m, "proposed", "root")["consistent_snapshot"] = false }, "must be consistent"},
+		"a key twice": {func(m map[string]any) {
+			r := dig(m, "proposed", "root")
+			dig(r, "keys")["again"] = dig(r, "keys", w.keys["targets"].key.ID)
+			list(dig(r, "roles", "root"), w.keys["targets"].key.ID, "again")
+		}, "cannot tell in words"},
+		"a key that nobody understands": {func(m map[string]any) {
+			r := dig(m, "proposed", "root")
+			dig(r, "keys")["odd"] = map[string]any{"keytype": "odd", "scheme": "odd", "keyval": map[string]any{"public": "x"}}
+			list(dig(r, "roles", "root"), "odd")
+		}, "cannot tell in words"},
+		"another key under an old name": {func(m map[string]any) {
+			k := maps.Clone(w.keys["new"].key.object)
+			k["x-more"] = "x"
+			dig(m, "proposed", "root", "keys")[w.keys["targets"].key.ID] = k
+		}, "cannot tell in words"},
+		"no threshold": {func(m map[string]any) { dig(m, "proposed", "root", "roles", "targets")["threshold"] = json.Number("2") }, "takes 2 signatures and has 1 keys"},
+		"snapshots":    {func(m map[string]any) { dig(m, "proposed", "root")["consistent_snapshot"] = false }, "must be consistent"},
 		"another root": {func(m map[string]any) {
 			roots, _ := m["roots"].([]any)
 			first, _ := roots[0].(map[string]any)
@@ -334,6 +350,15 @@ func TestCeremonyFileIsNotBelieved(t *testing.T) {
 	if _, err := ParseCeremony(bytes.Repeat([]byte(" "), MaxCeremony+1)); !fault.Is(err, fault.Invalid) {
 		t.Errorf("too long: %v", err)
 	}
+}
+
+// list adds key IDs to a role.
+func list(role map[string]any, ids ...string) {
+	all, _ := role["keyids"].([]any)
+	for _, id := range ids {
+		all = append(all, id)
+	}
+	role["keyids"] = all
 }
 
 // dig returns an object within m.
@@ -390,28 +415,35 @@ fingerprint of this ceremony, to be read out: SHORT`
 	}
 }
 
-// TestCeremonyKeepsUnknownFields: what another version of plimsoll signed into
-// the root stays, and proofs about keys are told.
-func TestCeremonyKeepsUnknownFields(t *testing.T) {
+// TestCeremonyKeepsWhatIsSigned: what another version of plimsoll signed into the
+// root stays, and so do proofs about keys that stay.
+func TestCeremonyKeepsWhatIsSigned(t *testing.T) {
 	w, m := newWorld(t), newTokenMaker(t)
 	w.repo.cfg.Makers = m.roots()
 	f := w.files()
-	w.forge(f, "1.root.json", func(s map[string]any) {
-		s["x-future"] = "kept"
-		chain := []any{}
-		for _, der := range m.attest(w.keys["root1"].key).Attestation {
-			chain = append(chain, base64.StdEncoding.EncodeToString(der))
-		}
-		s[attestationsField] = map[string]any{w.keys["root1"].key.ID: chain}
-	}, "root1", "root2", "root3")
+	w.forge(f, "1.root.json", func(s map[string]any) { s["x-future"] = "kept" }, "root1", "root2", "root3")
 	w.write(f)
 	w.repo.cfg.Client = NewClient(ClientConfig{Source: w.store, State: t.TempDir(), Now: func() time.Time { return w.now }})
-	c := w.propose(Changes{Renew: true})
-	w.finish(c, w.answers(c, "root1", "root3"))
-	if b := string(w.files()["2.root.json"]); !strings.Contains(b, `"x-future":"kept"`) || !strings.Contains(b, attestationsField) {
-		t.Error("unknown fields are gone")
-	}
-	if text := strings.Join(c.Words(), "\n"); !strings.Contains(text, w.fingerprint("root1")+", attested (sha256:") || strings.Contains(text, w.fingerprint("root2")+", attested") {
+	c := w.propose(Changes{Roles: []RoleConfig{{Name: RoleRoot, Keys: []*Key{m.attest(w.keys["root1"].key), w.keys["root2"].key, w.keys["root3"].key}}}})
+	w.must(c.Honest(m.roots()))
+	w.refused(c.Honest(key.BuiltinAttestationRoots()), "claims falsely")
+	if text := strings.Join(c.Words(), "\n"); !strings.Contains(text, "stays, with another attestation: "+w.keys["root1"].key.Type+" "+w.fingerprint("root1")+", attested (sha256:") || strings.Contains(text, w.fingerprint("root2")+", attested") {
 		t.Error(text)
 	}
+	w.finish(c, w.answers(c, "root1", "root3"))
+
+	w.newKey("root4")
+	c = w.propose(Changes{Replace: []Replacement{{Old: w.fingerprint("root3"), New: w.keys["root4"].key}}})
+	if text := strings.Join(c.Words(), "\n"); !strings.Contains(text, "stays: "+w.keys["root1"].key.Type+" "+w.fingerprint("root1")+", attested (sha256:") {
+		t.Error(text)
+	}
+	w.finish(c, w.answers(c, "root1", "root2"))
+	if b := string(w.files()["3.root.json"]); !strings.Contains(b, `"x-future":"kept"`) || !strings.Contains(b, attestationsField) {
+		t.Error("what was signed is gone")
+	}
+
+	forged := *w.keys["root2"].key
+	forged.Attestation = m.attest(w.keys["root1"].key).Attestation
+	err := w.propose2(Changes{Roles: []RoleConfig{{Name: RoleRoot, Keys: []*Key{&forged}, Threshold: 1}}})
+	w.refused(err, "claims falsely")
 }

@@ -20,7 +20,7 @@ func (c *Ceremony) Words() []string {
 	if c.root != nil {
 		c.rootWords(w)
 	} else {
-		w.line("%s stays", rootName(c.base().Signed.Version))
+		w.line("%s stays (%s)", rootName(c.base().Signed.Version), digestOf(c.base().signed))
 	}
 	for _, role := range c.Documents() {
 		if role != RoleRoot {
@@ -227,7 +227,7 @@ func tellable(path string, f target) bool {
 func (t target) platformWords() []string {
 	w := &wording{}
 	if media, ok := t.Custom["mediaType"].(string); ok {
-		w.line("    is a %s", shown(media))
+		w.line("    media type %s", shown(media))
 	}
 	list, _ := t.Custom["platforms"].([]any)
 	for _, v := range list {

@@ -1,6 +1,7 @@
 package trust
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -23,7 +24,7 @@ func (w *world) exposure(name string) *Exposure {
 func TestExposureOfARootKey(t *testing.T) {
 	w := newWorld(t)
 	w.newKey("root4")
-	w.must(w.repo.Replace(t.Context(), []Replacement{{Old: w.fingerprint("root1"), New: w.keys["root4"].key}}, nil))
+	w.must(w.repo.Change(t.Context(), Changes{Replace: []Replacement{{Old: w.fingerprint("root1"), New: w.keys["root4"].key}}}))
 	e := w.exposure("root1")
 	want := []ExposedRole{{Role: RoleRoot, Threshold: 2, Keys: 3, FirstRoot: 1, LastRoot: 1}}
 	if diff := cmp.Diff(want, e.Roles); diff != "" {
@@ -69,7 +70,7 @@ func TestLastKey(t *testing.T) {
 	if n := w.exposure("root1").Needs; len(n) != 1 || n[0].WithIt != 1 {
 		t.Errorf("needs %+v", n)
 	}
-	err := w.repo.Replace(t.Context(), []Replacement{{Old: w.fingerprint("root1")}}, nil)
+	err := w.repo.Change(t.Context(), Changes{Replace: []Replacement{{Old: w.fingerprint("root1")}}})
 	if !fault.Is(err, fault.Usage) {
 		t.Errorf("removed the last root key: %v", err)
 	}
@@ -93,45 +94,68 @@ func TestReplaceAStolenKey(t *testing.T) {
 	w := newWorld(t)
 	w.delegate("releases")
 	good := w.sign("releases", "v1", "a")
-	w.sign("releases", "evil", "b")
+	evil := w.sign("releases", "evil", "b")
+	w.write(w.forged("releases", 2, func(s map[string]any) {
+		custom := dig(s, "targets", digestTarget(good.Digest), "custom")
+		list, _ := custom["platforms"].([]any)
+		custom["platforms"] = append(list, map[string]any{"platform": "linux/evil", "manifest": string(evil.Platforms[0].Manifest), "config": "x", "chainID": "x"})
+	}))
 	w.newKey("releases2")
-	var gone []string
-	err := w.repo.Replace(t.Context(), []Replacement{{Old: w.fingerprint("releases"), New: w.keys["releases2"].key}}, func(r *Rework) error {
-		var err error
-		gone, err = r.Keep(t.Context(), "releases", func(name string) bool { return name == "v1" }, func(string) bool { return false })
-		return err
-	})
-	w.must(err)
-	if diff := cmp.Diff([]string{"evil", digestTarget(image("evil", "b").Digest)}, gone, cmp.Transformer("sort", func(s []string) []string { return slices.Sorted(slices.Values(s)) })); diff != "" {
-		t.Error(diff)
-	}
+	w.must(w.repo.Change(t.Context(), Changes{
+		Replace: []Replacement{{Old: w.fingerprint("releases"), New: w.keys["releases2"].key}},
+		Sift:    []Sift{{Role: "releases", Images: []Image{good}}},
+	}))
 	s, err := w.ask(w.store, ":v1")
 	w.must(err)
 	if s.Roles["releases"] != good.Digest || s.Signers["releases"][0] != w.fingerprint("releases2") {
 		t.Errorf("%+v", s)
 	}
-	if _, err := w.ask(w.store, ":evil"); !fault.Is(err, fault.NotFound) {
-		t.Errorf("what the thief signed: %v", err)
+	for _, name := range []string{":evil", "@" + string(evil.Platforms[0].Manifest)} {
+		if _, err := w.ask(w.store, name); !fault.Is(err, fault.NotFound) {
+			t.Errorf("what the thief signed, %s: %v", name, err)
+		}
 	}
 }
 
-// TestKeepDropsDelegations: who has the key of targets may have made roles.
-func TestKeepDropsDelegations(t *testing.T) {
+// forged returns the collection after a thief, who has the role's key and those
+// of snapshot and timestamp, changed what the role says.
+func (w *world) forged(role string, version int64, change func(s map[string]any)) files {
+	w.Helper()
+	f := w.files()
+	w.forge(f, fileName(role, version), change, role)
+	meta := map[string]int64{}
+	for name := range f {
+		var v int64
+		var of string
+		if n, err := fmt.Sscanf(name, "%d.%s", &v, &of); n == 2 && err == nil {
+			if of = strings.TrimSuffix(of, ".json"); of != RoleRoot && of != RoleSnapshot {
+				meta[of] = max(meta[of], v)
+			}
+		}
+	}
+	w.relink(f, 20, meta)
+	return f
+}
+
+// TestSiftDropsDelegations: who has the key of targets may have made roles.
+func TestSiftDropsDelegations(t *testing.T) {
 	w := newWorld(t)
 	w.delegate("releases", "evil")
 	w.sign("releases", "v1", "a")
 	w.newKey("targets2")
-	err := w.repo.Replace(t.Context(), []Replacement{{Old: w.fingerprint("targets"), New: w.keys["targets2"].key}}, func(r *Rework) error {
-		gone, err := r.Keep(t.Context(), RoleTargets, func(string) bool { return true }, func(role string) bool { return role == "releases" })
-		if diff := cmp.Diff([]string{"evil"}, gone); diff != "" {
-			t.Error(diff)
-		}
-		return err
-	})
-	w.must(err)
-	_, err = w.ask(w.store, ":v1")
+	w.must(w.repo.Change(t.Context(), Changes{
+		Replace: []Replacement{{Old: w.fingerprint("targets"), New: w.keys["targets2"].key}},
+		Sift:    []Sift{{Role: RoleTargets, Roles: []string{"releases"}}},
+	}))
+	_, err := w.ask(w.store, ":v1")
 	w.must(err)
 	if e := w.exposure("releases"); len(e.Roles) != 1 {
 		t.Errorf("%+v", e)
+	}
+	tr, err := w.client(w.store).Refresh(t.Context(), w.gun, w.pins)
+	w.must(err)
+	defer func() { w.must(tr.Close()) }()
+	if tr.targets.Signed.Delegations.role("evil") != nil {
+		t.Error("a role that nobody kept is there")
 	}
 }

@@ -16,13 +16,19 @@ type Replacement struct {
 	New *Key   // nil for none
 }
 
-// Replace makes the replacements with keys that are held here: a new root if a
-// top-level role has the key, new targets if a delegated one has. What the
-// affected roles say is signed again, as edit, which may be nil, leaves it.
-func (r *Repository) Replace(ctx context.Context, all []Replacement, edit func(*Rework) error) error {
-	return r.edit(ctx, func(d *draft) error {
-		return d.apply(ctx, Changes{Replace: all, Edit: edit})
-	})
+// Sift makes a role name these images, delegate to these roles, and nothing
+// else: what is left after somebody looked at what a thief may have signed.
+type Sift struct {
+	Role   string
+	Images []Image
+	Roles  []string
+}
+
+// Change makes the changes with keys that are held here: a new root if a
+// top-level role gets other keys, new targets if a delegated one does. What the
+// affected roles say is signed again. Init, Until and Held are not for it.
+func (r *Repository) Change(ctx context.Context, ch Changes) error {
+	return r.edit(ctx, func(d *draft) error { return d.apply(ctx, ch) })
 }
 
 func (d *draft) replace(ctx context.Context, r Replacement) error {
@@ -41,7 +47,7 @@ func (d *draft) replace(ctx context.Context, r Replacement) error {
 		} else {
 			ks[at] = r.New
 		}
-		if err := d.rotate(ctx, role, ks, 0); err != nil {
+		if err := d.rotate(ctx, role, d.proven(ks), 0); err != nil {
 			return err
 		}
 	}
@@ -96,47 +102,47 @@ func initDraft(gun ref.GUN, roles []RoleConfig) (*draft, error) {
 	return d, nil
 }
 
-// Rework changes what roles name while their keys are replaced.
-type Rework struct{ draft *draft }
-
-// Keep removes from role every target that keep does not name, and every
-// delegated role that it does not name; the digest's target stays with a tag
-// that names it. It returns what was removed.
-func (w *Rework) Keep(ctx context.Context, role string, keep func(name string) bool, roles func(name string) bool) (gone []string, err error) {
-	t, err := w.draft.targets(ctx, role)
+// sift takes out of a role what is not kept. What is kept is written anew, from
+// the images themselves: beside a digest that somebody knows, a thief may have
+// written platforms that are not its own.
+func (d *draft) sift(ctx context.Context, s Sift) error {
+	t, err := d.targets(ctx, s.Role)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	kept := map[string]bool{}
-	for name, f := range t.Targets {
-		if keep(name) {
-			kept[name] = true
-			kept["sha256/"+f.Hashes["sha256"]] = true
+	clear(t.Targets)
+	for i := range s.Images {
+		if err := d.name(ctx, s.Role, &s.Images[i]); err != nil {
+			return err
 		}
 	}
-	for name := range t.Targets {
-		if !kept[name] {
-			delete(t.Targets, name)
-			gone = append(gone, name)
-		}
+	if t.Delegations == nil {
+		return nil
 	}
-	if d := t.Delegations; d != nil {
-		d.Roles = slices.DeleteFunc(d.Roles, func(r delegation) bool {
-			if roles(r.Name) {
-				return false
-			}
-			gone = append(gone, r.Name)
-			return true
-		})
-		d.prune()
-	}
-	slices.Sort(gone)
-	return gone, nil
+	t.Delegations.Roles = slices.DeleteFunc(t.Delegations.Roles, func(r delegation) bool { return !slices.Contains(s.Roles, r.Name) })
+	t.Delegations.prune()
+	return nil
 }
 
-// CanReplace reports whether ch, a change of keys, takes only keys that ch.Held
+// name lets a role name an image.
+func (d *draft) name(ctx context.Context, role string, m *Image) error {
+	if err := m.check(); err != nil {
+		return err
+	}
+	if err := d.mayName(role, m); err != nil {
+		return err
+	}
+	t, err := d.targets(ctx, role)
+	if err != nil {
+		return err
+	}
+	m.put(t)
+	return nil
+}
+
+// CanChange reports whether ch takes only keys that ch.Held
 // says are held. Nothing is signed.
-func (r *Repository) CanReplace(ctx context.Context, ch Changes) (can bool, err error) {
+func (r *Repository) CanChange(ctx context.Context, ch Changes) (can bool, err error) {
 	d, err := r.proposalDraft(ctx, ch)
 	if err != nil {
 		return false, err

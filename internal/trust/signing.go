@@ -199,7 +199,7 @@ func (s *signing) sign(ctx context.Context, role string, message []byte, need si
 	if len(problems) > 0 {
 		return fmt.Errorf("%w: %w", err, errors.Join(problems...))
 	}
-	return fault.Hint(err, "plimsoll trust status shows which they are; name those that are here with --key URI (sign) or --with URI (trust)")
+	return fault.Hint(err, "plimsoll trust status shows which they are; name those that are here with --key URI (sign) or --with URI (trust); where they are held elsewhere: plimsoll trust ceremony")
 }
 
 func (s *signing) one(ctx context.Context, k *Key, message []byte) ([]byte, error) {
