@@ -7,6 +7,7 @@ import (
 	"plimsoll/internal/app"
 	"plimsoll/internal/fault"
 	"plimsoll/internal/trust"
+	"plimsoll/internal/trust/envelope"
 )
 
 // signFormats signs images that were just signed in the trust data of their
@@ -26,8 +27,12 @@ func (env *Env) signFormats(ctx context.Context, t *app.Trust, p *app.Publisher,
 	if err != nil {
 		return nil, err
 	}
+	n := 0
+	for i := range images {
+		n += envelope.Signatures(formats, &images[i]) * len(signers)
+	}
 	w := p.Writer(env.Settings.Registry())
-	err = env.during("signing for "+listed(formats), func() error {
+	err = env.during(fmt.Sprintf("signing for %s, at most %d signatures", listed(formats), n), func() error {
 		for i := range images {
 			for _, s := range signers {
 				if _, err := w.Sign(ctx, gun, s, formats, &images[i]); err != nil {
