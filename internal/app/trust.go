@@ -97,8 +97,10 @@ func (t Truster) Statement(ctx context.Context, gun ref.GUN, pins gate.Pins, r r
 	if err != nil {
 		return nil, err
 	}
-	statement := gate.Statement(*s)
-	return &statement, nil
+	return &gate.Statement{
+		GUN: s.GUN, Roles: s.Roles, Signers: s.Signers, Errors: s.Errors,
+		Expires: s.Expires, RootKeys: s.RootKeys, RootVersion: s.RootVersion, Attestations: s.Attestations,
+	}, nil
 }
 
 // Publisher is a repository together with the keys that this machine holds for

@@ -38,7 +38,7 @@ func (t *Trusted) lookup(ctx context.Context, name string) (found, error) {
 		}
 		visited[s.name] = true
 		m, err := t.role(ctx, s.name, s.keys, s.need)
-		if fault.Is(err, fault.NotFound) && s.name != RoleTargets {
+		if fault.Is(err, fault.NotFound) && s.name != RoleTargets && ownerOf(s.name) == s.name {
 			continue
 		} else if err != nil {
 			return found{}, err
@@ -50,6 +50,7 @@ func (t *Trusted) lookup(ctx context.Context, name string) (found, error) {
 		if terminating {
 			stack = nil
 		}
+		children = slices.DeleteFunc(children, func(c step) bool { return misplaced(s.name, c.name) })
 		slices.Reverse(children)
 		stack = append(stack, children...)
 	}
@@ -76,34 +77,4 @@ func (d *delegations) covering(name string, depth int) (all []step, terminating 
 		}
 	}
 	return all, false
-}
-
-// speaker is a role's metadata with the keys that may sign it.
-type speaker struct {
-	*metadata[*targets]
-	keys keys
-	need keyRole
-}
-
-// direct returns what each role says about name in its own metadata (TAP 3): the
-// top-level targets and the roles that they delegate to directly. A role that
-// one of those delegates to in turn is not asked: otherwise one of them could
-// make a role with another's name and answer for it.
-func (t *Trusted) direct(ctx context.Context, name string) (map[string]speaker, error) {
-	r := t.root.Signed
-	all := map[string]speaker{RoleTargets: {t.targets, r.Keys, r.Roles[RoleTargets]}}
-	children, _ := t.targets.Signed.Delegations.covering(name, 1)
-	if len(children) > t.limits.Roles {
-		return nil, fault.Errorf(fault.Untrusted, "%d roles speak for %q", len(children), name)
-	}
-	for _, s := range children {
-		m, err := t.role(ctx, s.name, s.keys, s.need)
-		if fault.Is(err, fault.NotFound) {
-			continue
-		} else if err != nil {
-			return nil, err
-		}
-		all[s.name] = speaker{m, s.keys, s.need}
-	}
-	return all, nil
 }

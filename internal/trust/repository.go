@@ -132,17 +132,13 @@ func (r *Repository) Sign(ctx context.Context, role string, images ...Image) err
 		}
 	}
 	return r.edit(ctx, func(d *draft) error {
-		t, err := d.targets(ctx, role)
-		if err != nil {
-			return err
-		}
 		for i := range images {
-			if err := d.mayName(role, &images[i]); err != nil {
+			if err := d.add(ctx, role, &images[i]); err != nil {
 				return err
 			}
-			images[i].put(t)
 		}
-		return nil
+		life := r.cfg.Expiries.of(role)
+		return d.fit(ctx, role, r.cfg.Client.cfg.Now().Add(life/4))
 	})
 }
 
@@ -230,8 +226,16 @@ func (r *Repository) readable(ctx context.Context, base Collection, u Update, d 
 	if err := r.cfg.Client.refresh(ctx, t, pins, d.trusted != nil); err != nil {
 		return err
 	}
-	_, err := t.Status(ctx)
-	return err
+	for name := range d.signed {
+		s, err := d.speaks(ownerOf(name))
+		if err == nil {
+			_, err = t.role(ctx, name, s.keys, s.need)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // merged is a collection with some files replaced.

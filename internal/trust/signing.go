@@ -72,13 +72,12 @@ func (s *signing) root(ctx context.Context, d *draft, u *Update) error {
 	return err
 }
 
-// targets signs one targets role. A delegated role whose keys are not held here
-// and that has never signed stays unsigned; one that has must be signed again.
+// targets signs one targets role, or one of its groups and bins.
 func (s *signing) targets(ctx context.Context, d *draft, role string, meta map[string]metaFile, u *Update) error {
 	t := d.signed[role]
-	by := signedBy{d.root.Keys, d.root.Roles[RoleTargets]}
-	if role != RoleTargets {
-		by = signedBy{d.top.Delegations.Keys, d.top.Delegations.role(role).keyRole}
+	by, err := d.speaks(ownerOf(role))
+	if err != nil {
+		return err
 	}
 	if old, ok := meta[role]; ok {
 		u.Drop = append(u.Drop, fileName(role, old.Version))
@@ -87,7 +86,7 @@ func (s *signing) targets(ctx context.Context, d *draft, role string, meta map[s
 	if err := s.stamp(&t.header, role); err != nil {
 		return err
 	}
-	file, err := s.file(ctx, role, t, by)
+	file, err := s.file(ctx, role, t, signedBy{by.keys, by.need})
 	if err != nil {
 		return err
 	}
@@ -133,7 +132,7 @@ func (s *signing) stamp(h *header, role string) error {
 		return fault.Hint(err, "its key is stolen: rotate it")
 	}
 	h.Version++
-	h.Expires = s.now.UTC().Add(s.expiries.of(role)).Truncate(time.Second)
+	h.Expires = s.now.UTC().Add(s.expiries.of(ownerOf(role))).Truncate(time.Second)
 	return nil
 }
 
