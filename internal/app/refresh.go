@@ -52,7 +52,7 @@ func (t *Trust) Status(ctx context.Context, gun ref.GUN) (s *trust.Status, err e
 	return trusted.Status(ctx)
 }
 
-// Held reports whether this machine knows where the private half of k is.
+// Held implements [trust.Holder]: it reports whether this machine knows where the private half of k is.
 func (p *Publisher) Held(k *trust.Key) bool {
 	return p.open[k.Fingerprint] != nil || p.Record.URI(k.Fingerprint) != ""
 }

@@ -108,7 +108,12 @@ func (t Truster) Statement(ctx context.Context, gun ref.GUN, pins gate.Pins, r r
 // Close.
 type Publisher struct {
 	*trust.Repository
-	Record   *trust.Record
+	Record *trust.Record
+	// Announce, if set, is called before the first signature with how often each
+	// key will sign; Signatures keeps it for afterwards.
+	Announce   func([]Signatures)
+	Signatures []Signatures
+
 	trust    *Trust
 	expiries trust.Expiries        // the repository's
 	makers   key.AttestationRoots  // whose attestations of our own keys are published
@@ -117,7 +122,29 @@ type Publisher struct {
 	refused  map[string]error      // URIs of keys in tokens that could not be opened
 }
 
-var _ trust.Keyring = (*Publisher)(nil)
+var (
+	_ trust.Keyring = (*Publisher)(nil)
+	_ trust.Holder  = (*Publisher)(nil)
+)
+
+// Signatures is how often one key signs.
+type Signatures struct {
+	Key   string `json:"key"` // fingerprint
+	URI   string `json:"uri"`
+	Count int    `json:"count"`
+}
+
+func (p *Publisher) announce(_ context.Context, all []trust.Asked) error {
+	p.Signatures = nil
+	for _, a := range all {
+		f := a.Key.Fingerprint
+		p.Signatures = append(p.Signatures, Signatures{f, p.Record.URI(f), a.Signatures})
+	}
+	if p.Announce != nil {
+		p.Announce(p.Signatures)
+	}
+	return nil
+}
 
 // Publisher returns the publisher of gun with the keys that were remembered and
 // those at uris. Pins are not needed to start a collection: fresh says that this
@@ -143,7 +170,7 @@ func (t *Trust) Publisher(ctx context.Context, gun ref.GUN, uris []string, fresh
 	}
 	p := &Publisher{Record: record, trust: t, expiries: expiries, makers: makers, open: map[string]key.Signer{}, refused: map[string]error{}}
 	p.Repository = trust.NewRepository(trust.RepositoryConfig{
-		GUN: gun, Store: t.Store, Client: t.Client, Pins: pins, Keys: p, Expiries: expiries, Makers: makers,
+		GUN: gun, Store: t.Store, Client: t.Client, Pins: pins, Keys: p, Expiries: expiries, Makers: makers, Announce: p.announce,
 	})
 	for _, uri := range uris {
 		k, err := p.Hold(ctx, uri)

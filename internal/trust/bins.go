@@ -100,9 +100,19 @@ func misplaced(parent, name string) bool {
 	return parent != m[1]+"__"+m[2]
 }
 
-// same reports whether the delegation is to just the keys and the threshold that
-// speak for s.
-func (d *delegations) same(r *delegation, s step) bool {
+// settle leaves out those of the roles that s delegates to which are called like
+// another role's group or bin, and marks those that are its own.
+func settle(s step, children []step) []step {
+	children = slices.DeleteFunc(children, func(c step) bool { return misplaced(s.name, c.name) })
+	for i := range children {
+		c := &children[i]
+		c.part = ownerOf(c.name) != c.name && c.same(s)
+	}
+	return children
+}
+
+// same reports whether just the same keys speak for both, under one threshold.
+func (s step) same(o step) bool {
 	fingerprints := func(ks []*Key) map[string]bool {
 		all := map[string]bool{}
 		for _, k := range ks {
@@ -110,7 +120,13 @@ func (d *delegations) same(r *delegation, s step) bool {
 		}
 		return all
 	}
-	return r.Threshold == s.need.Threshold && maps.Equal(fingerprints(r.of(d.Keys)), fingerprints(s.need.of(s.keys)))
+	return s.need.Threshold == o.need.Threshold && maps.Equal(fingerprints(s.need.of(s.keys)), fingerprints(o.need.of(o.keys)))
+}
+
+// same reports whether the delegation is to just the keys and the threshold that
+// speak for s.
+func (d *delegations) same(r *delegation, s step) bool {
+	return s.same(step{keys: d.Keys, need: r.keyRole})
 }
 
 // ownGroup returns the delegation of role s to its bins for names like name, or

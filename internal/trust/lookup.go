@@ -19,6 +19,7 @@ type step struct {
 	keys  keys
 	need  keyRole
 	depth int
+	part  bool // a group or bin of the role above it, which was signed when it was made
 }
 
 // lookup returns the target of that name from the most trusted role that has
@@ -38,8 +39,10 @@ func (t *Trusted) lookup(ctx context.Context, name string) (found, error) {
 		}
 		visited[s.name] = true
 		m, err := t.role(ctx, s.name, s.keys, s.need)
-		if fault.Is(err, fault.NotFound) && s.name != RoleTargets && ownerOf(s.name) == s.name {
+		if fault.Is(err, fault.NotFound) && s.name != RoleTargets && !s.part {
 			continue
+		} else if fault.Is(err, fault.NotFound) {
+			return found{}, fault.As(fault.Untrusted, err)
 		} else if err != nil {
 			return found{}, err
 		}
@@ -50,7 +53,7 @@ func (t *Trusted) lookup(ctx context.Context, name string) (found, error) {
 		if terminating {
 			stack = nil
 		}
-		children = slices.DeleteFunc(children, func(c step) bool { return misplaced(s.name, c.name) })
+		children = settle(s, children)
 		slices.Reverse(children)
 		stack = append(stack, children...)
 	}
@@ -71,7 +74,7 @@ func (d *delegations) covering(name string, depth int) (all []step, terminating 
 		if !r.covers(name) {
 			continue
 		}
-		all = append(all, step{r.Name, d.Keys, r.keyRole, depth})
+		all = append(all, step{name: r.Name, keys: d.Keys, need: r.keyRole, depth: depth})
 		if r.Terminating {
 			return all, true
 		}

@@ -56,7 +56,10 @@ type RepositoryConfig struct {
 	Keys     Keyring
 	Expiries Expiries
 	Makers   key.AttestationRoots // a root is not signed that claims of keys what these do not vouch for
-	Tries    int                  // attempts when somebody else publishes at the same time; 0 means 8
+	// Announce, if set, is called before the first signature of each attempt with
+	// what will be signed. If it returns an error nothing is.
+	Announce func(ctx context.Context, all []Asked) error
+	Tries    int // attempts when somebody else publishes at the same time; 0 means 8
 }
 
 // Repository is the publisher's side of one trust collection. Every change reads
@@ -194,6 +197,11 @@ func (r *Repository) attempt(ctx context.Context, build func(Change) (*draft, er
 	}
 	defer func() { err = errors.Join(err, d.close()) }()
 	s := signing{keys: r.cfg.Keys, now: r.cfg.Client.cfg.Now(), expiries: r.cfg.Expiries, makers: r.cfg.Makers, given: d.given}
+	if r.cfg.Announce != nil {
+		if err := r.cfg.Announce(ctx, s.plan(d)); err != nil {
+			return err
+		}
+	}
 	u, err := s.update(ctx, d)
 	if err != nil {
 		return fmt.Errorf("sign for %q: %w", r.cfg.GUN, err)

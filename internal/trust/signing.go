@@ -59,17 +59,24 @@ func (s *signing) root(ctx context.Context, d *draft, u *Update) error {
 	if err := d.root.honest(s.makers); err != nil {
 		return err
 	}
-	by := []signedBy{{d.root.Keys, d.root.Roles[RoleRoot]}}
-	if d.trusted != nil {
-		old := d.trusted.root.Signed
-		by = append(by, signedBy{old.Keys, old.Roles[RoleRoot]})
-	}
+	by := d.rootBy()
 	if err := s.stamp(&d.root.header, RoleRoot); err != nil {
 		return err
 	}
 	file, err := s.file(ctx, RoleRoot, d.root, by...)
 	u.Put[fileName(RoleRoot, d.root.Version)] = file
 	return err
+}
+
+// rootBy is what a new root must be signed by: enough keys of it, and of the one
+// before it.
+func (d *draft) rootBy() []signedBy {
+	by := []signedBy{{d.root.Keys, d.root.Roles[RoleRoot]}}
+	if d.trusted != nil {
+		old := d.trusted.root.Signed
+		by = append(by, signedBy{old.Keys, old.Roles[RoleRoot]})
+	}
+	return by
 }
 
 // targets signs one targets role, or one of its groups and bins.

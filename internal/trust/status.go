@@ -49,21 +49,61 @@ func (t *Trusted) Status(ctx context.Context) (*Status, error) {
 		roleStatus(RoleSnapshot, t.snapshot, r.Keys, r.Roles[RoleSnapshot]),
 		targetsStatus(RoleTargets, t.targets, r.Keys, r.Roles[RoleTargets]),
 	}}
+	if err := t.countBins(ctx, t.top(), &s.Roles[3]); err != nil {
+		return nil, err
+	}
 	d := t.targets.Signed.Delegations
 	if d == nil {
 		return s, nil
 	}
 	for i := range d.Roles {
 		role := &d.Roles[i]
+		if d.isOwnGroup(t.top(), role.Name) {
+			continue
+		}
 		m, err := t.role(ctx, role.Name, d.Keys, role.keyRole)
 		if err != nil && !fault.Is(err, fault.NotFound) {
 			return nil, err
 		}
 		one := targetsStatus(role.Name, m, d.Keys, role.keyRole)
 		one.Paths = slices.Clone(role.Paths)
+		if err := t.countBins(ctx, step{name: role.Name, keys: d.Keys, need: role.keyRole}, &one); err != nil {
+			return nil, err
+		}
 		s.Roles = append(s.Roles, one)
 	}
 	return s, nil
+}
+
+// countBins adds what lies in the role's bins to s: what they name, and when the
+// first of them expires.
+func (t *Trusted) countBins(ctx context.Context, role step, s *RoleStatus) error {
+	if s.Version == 0 {
+		return nil
+	}
+	m, err := t.role(ctx, role.name, role.keys, role.need)
+	if err != nil {
+		return err
+	}
+	for _, k := range binKinds {
+		if !m.Signed.Delegations.isOwnGroup(role, k.group(role.name)) {
+			continue
+		}
+		group, err := t.part(ctx, role, k.group(role.name))
+		if err != nil {
+			return err
+		}
+		s.Expires = earlier(s.Expires, group.Signed.Expires)
+		for _, b := range group.Signed.Delegations.ownBins(role, k.group(role.name)) {
+			bin, err := t.part(ctx, role, b.Name)
+			if err != nil {
+				return err
+			}
+			s.Expires = earlier(s.Expires, bin.Signed.Expires)
+			s.Targets += len(bin.Signed.Targets)
+		}
+	}
+	return nil
 }
 
 func targetsStatus(name string, m *metadata[*targets], ks keys, r keyRole) RoleStatus {
