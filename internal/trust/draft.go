@@ -18,6 +18,7 @@ type draft struct {
 	top     *targets
 	signed  map[string]*targets // targets roles, and bins of theirs, that must be signed again
 	read    map[string]*targets // what else was read
+	adopted map[string]adopted  // what was lost and is published again
 	newRoot bool
 	given   *given // what a ceremony brought
 }
@@ -79,7 +80,7 @@ func checkKeys(role string, ks []*Key, threshold int) error {
 func draftOf(t *Trusted) *draft {
 	r := *t.root.Signed
 	r.Keys, r.Roles = maps.Clone(r.Keys), maps.Clone(r.Roles)
-	return &draft{trusted: t, gun: t.gun, root: &r, top: copyTargets(t.targets.Signed), signed: map[string]*targets{}, read: map[string]*targets{}}
+	return &draft{trusted: t, gun: t.gun, root: &r, top: copyTargets(t.targets.Signed), signed: map[string]*targets{}, read: map[string]*targets{}, adopted: map[string]adopted{}}
 }
 
 func copyTargets(t *targets) *targets {

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"plimsoll/internal/fault"
@@ -153,13 +155,16 @@ func (r *Repository) Refresh(ctx context.Context) error {
 // edit changes an existing collection.
 func (r *Repository) edit(ctx context.Context, fn func(*draft) error) error {
 	return r.publish(ctx, func(change Change) (*draft, error) {
-		t, err := r.cfg.Client.open(ctx, r.cfg.GUN, r.cfg.Pins, change.Base(), true)
+		if change.Base() == nil { // says that there is nothing, or that it is gone
+			_, err := r.cfg.Client.open(ctx, r.cfg.GUN, r.cfg.Pins, nil, true)
+			return nil, err
+		}
+		d, err := r.begin(ctx, change)
 		if err != nil {
 			return nil, err
 		}
-		d := draftOf(t)
 		if err := fn(d); err != nil {
-			return nil, errors.Join(err, t.Close())
+			return nil, errors.Join(err, d.close())
 		}
 		return d, nil
 	})
@@ -206,7 +211,12 @@ func (r *Repository) attempt(ctx context.Context, build func(Change) (*draft, er
 	if err != nil {
 		return fmt.Errorf("sign for %q: %w", r.cfg.GUN, err)
 	}
-	if err := r.readable(ctx, change.Base(), u, d); err != nil {
+	base := change.Base()
+	if d.trusted != nil {
+		base = d.trusted.collection
+		u.From = base
+	}
+	if err := r.readable(ctx, base, u, d); err != nil {
 		return fmt.Errorf("what would be published for %q could not be read again: %w", r.cfg.GUN, err)
 	}
 	return lost(change.Commit(ctx, u))
@@ -234,7 +244,7 @@ func (r *Repository) readable(ctx context.Context, base Collection, u Update, d 
 	if err := r.cfg.Client.refresh(ctx, t, pins, d.trusted != nil); err != nil {
 		return err
 	}
-	for name := range d.signed {
+	for _, name := range slices.Concat(slices.Collect(maps.Keys(d.signed)), slices.Collect(maps.Keys(d.adopted))) {
 		s, err := d.speaks(ownerOf(name))
 		if err == nil {
 			_, err = t.role(ctx, name, s.keys, s.need)

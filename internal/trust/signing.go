@@ -43,6 +43,13 @@ func (s *signing) update(ctx context.Context, d *draft) (Update, error) {
 	if d.trusted != nil {
 		maps.Copy(meta, d.trusted.snapshot.Signed.Meta)
 	}
+	for name, a := range d.adopted {
+		if old, ok := meta[name]; ok {
+			u.Drop = append(u.Drop, fileName(name, old.Version))
+		}
+		meta[name] = describe(a.file, a.version)
+		u.Put[fileName(name, a.version)] = a.file
+	}
 	for _, role := range slices.Sorted(maps.Keys(d.signed)) {
 		if err := s.targets(ctx, d, role, meta, &u); err != nil {
 			return u, err
@@ -88,6 +95,7 @@ func (s *signing) targets(ctx context.Context, d *draft, role string, meta map[s
 	}
 	if old, ok := meta[role]; ok {
 		u.Drop = append(u.Drop, fileName(role, old.Version))
+		delete(u.Put, fileName(role, old.Version))
 		t.Version = old.Version
 	}
 	if err := s.stamp(&t.header, role); err != nil {
@@ -125,6 +133,7 @@ func (s *signing) online(ctx context.Context, d *draft, meta map[string]metaFile
 	}
 	file, err = s.file(ctx, RoleTimestamp, stamp, signedBy{d.root.Keys, d.root.Roles[RoleTimestamp]})
 	u.Put[fileName(RoleTimestamp, 0)] = file
+	u.Version = stamp.Version
 	return err
 }
 
