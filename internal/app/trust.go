@@ -13,6 +13,7 @@ import (
 	"plimsoll/internal/gate"
 	"plimsoll/internal/key"
 	"plimsoll/internal/key/file"
+	"plimsoll/internal/oci"
 	"plimsoll/internal/ref"
 	"plimsoll/internal/trust"
 	"plimsoll/internal/trust/ocistore"
@@ -20,30 +21,33 @@ import (
 
 // Trust is the services that read and write trust collections.
 type Trust struct {
-	Client  *trust.Client
-	Store   trust.Store
-	Pins    *trust.PinFile
-	Records *trust.Records
-	Keys    key.Providers
-	known   func(r ref.Reference) (ref.GUN, trust.Pins, error)
-	makers  func() (key.AttestationRoots, error)
-	notify  func(string)
+	Registry *oci.Client // that the collections are read through
+	Client   *trust.Client
+	Store    trust.Store
+	Pins     *trust.PinFile
+	Records  *trust.Records
+	Keys     key.Providers
+	known    func(r ref.Reference) (ref.GUN, trust.Pins, error)
+	makers   func() (key.AttestationRoots, error)
+	notify   func(string)
 }
 
 // Trust returns the services over the registries, with state in the data
 // folder.
 func (s Settings) Trust(p key.Prompter) *Trust {
-	store := ocistore.New(ocistore.Config{Registry: s.Registry()})
+	registry := s.Registry()
+	store := ocistore.New(ocistore.Config{Registry: registry})
 	dir := filepath.Join(s.Data, "trust")
 	return &Trust{
-		Client:  trust.NewClient(trust.ClientConfig{Source: store, State: filepath.Join(dir, "client"), Now: time.Now}),
-		Store:   store,
-		Pins:    trust.NewPinFile(dir),
-		Records: trust.NewRecords(filepath.Join(dir, "publisher")),
-		Keys:    Keys(p),
-		known:   s.Known,
-		makers:  s.TokenMakers,
-		notify:  notifier(p),
+		Registry: registry,
+		Client:   trust.NewClient(trust.ClientConfig{Source: store, State: filepath.Join(dir, "client"), Now: time.Now}),
+		Store:    store,
+		Pins:     trust.NewPinFile(dir),
+		Records:  trust.NewRecords(filepath.Join(dir, "publisher")),
+		Keys:     Keys(p),
+		known:    s.Known,
+		makers:   s.TokenMakers,
+		notify:   notifier(p),
 	}
 }
 

@@ -257,21 +257,18 @@ func inspect(ctx context.Context, t *app.Trust, gun ref.GUN) (*trust.Trusted, er
 
 // examineAll reads the images that are to be signed, every byte of them.
 func (env *Env) examineAll(ctx context.Context, gun ref.GUN, names []string, ch *trust.Changes) error {
-	for _, name := range names {
-		r, err := inRegistry(name)
-		if err != nil {
-			return err
-		}
-		if r.GUN() != gun {
-			return fault.Errorf(fault.Usage, "--sign %q is in another repository than %q", name, gun)
-		}
-		progress := env.startProgress("reading " + r.String())
-		m, err := app.Examine(ctx, env.Settings.Images(progress.add), r)
-		progress.finish()
-		if err != nil {
-			return err
-		}
-		ch.Images = append(ch.Images, m)
+	if len(names) == 0 {
+		return nil
 	}
-	return nil
+	all, err := inOneRepository(names)
+	if err != nil {
+		return err
+	}
+	if all[0].GUN() != gun {
+		return fault.Errorf(fault.Usage, "--sign %q is in another repository than %q", names[0], gun)
+	}
+	progress := env.startProgress("reading images of " + string(gun))
+	defer progress.finish()
+	ch.Images, err = app.NewExaminer(env.Settings.Images(progress.add)).Examine(ctx, all...)
+	return err
 }

@@ -121,11 +121,12 @@ func (env *Env) verify(ctx context.Context, r ref.Reference, roles []string) (*v
 	if err != nil {
 		return nil, nil, err
 	}
-	served, err := env.Settings.Registry().Manifest(ctx, r)
+	services := env.Settings.Trust(env)
+	served, err := services.Registry.Manifest(ctx, r)
 	if err != nil {
 		return nil, nil, err // before the evidence: what cannot be looked at is neither good nor bad
 	}
-	v, b, err := env.evidence(ctx, gun, pins, r)
+	v, b, err := env.evidence(ctx, services.Client, gun, pins, r)
 	if fault.Is(err, fault.NotFound) {
 		return nil, nil, fault.As(fault.Untrusted, err) // evidence was looked for and is missing
 	} else if err != nil {
@@ -153,8 +154,8 @@ func (env *Env) verify(ctx context.Context, r ref.Reference, roles []string) (*v
 }
 
 // evidence returns what the trust data of gun says about r.
-func (env *Env) evidence(ctx context.Context, gun ref.GUN, pins trust.Pins, r ref.Reference) (v *verified, b *basis, err error) {
-	trusted, err := env.Settings.Trust(env).Client.Refresh(ctx, gun, pins)
+func (env *Env) evidence(ctx context.Context, c *trust.Client, gun ref.GUN, pins trust.Pins, r ref.Reference) (v *verified, b *basis, err error) {
+	trusted, err := c.Refresh(ctx, gun, pins)
 	if err != nil {
 		return nil, nil, err
 	}

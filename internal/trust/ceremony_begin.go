@@ -124,6 +124,7 @@ func (d *draft) configure(ctx context.Context, c RoleConfig) error {
 
 // speakers returns who signs a role as the draft stands.
 func (d *draft) speakers(role string) (signedBy, bool) {
+	role = ownerOf(role)
 	if r, ok := d.root.Roles[role]; ok {
 		return signedBy{d.root.Keys, r}, true
 	}
@@ -158,6 +159,10 @@ func (d *draft) documents(ctx context.Context, s *signing, ch Changes) (map[stri
 		}
 		if was == nil && ch.Init && by.held(ch.Held) {
 			continue
+		}
+		if ownerOf(role) != role {
+			err := fault.Errorf(fault.Conflict, "role %q keeps its targets in bins: too many files for people to sign in a ceremony", ownerOf(role))
+			return nil, nil, fault.Hint(err, "sign or rotate with its keys at hand: plimsoll sign, plimsoll trust rotate")
 		}
 		if was != nil {
 			current[role], t.Version = was, was.Signed.Version

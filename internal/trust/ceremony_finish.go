@@ -103,7 +103,9 @@ func (d *draft) adopt(ctx context.Context, c *Ceremony, g *given) error {
 		d.top = copyTargets(p.signed)
 		d.signed[RoleTargets] = d.top
 	} else if d.trusted == nil || keysChanged(d.trusted.root.Signed, d.root, RoleTargets) {
-		d.signed[RoleTargets] = d.top
+		if err := d.again(ctx, RoleTargets); err != nil {
+			return err
+		}
 	}
 	for role, p := range c.roles {
 		if role != RoleTargets {
@@ -117,15 +119,11 @@ func (d *draft) adopt(ctx context.Context, c *Ceremony, g *given) error {
 		role := &d.top.Delegations.Roles[i]
 		all := d.trusted.targets.Signed.Delegations
 		before := all.role(role.Name)
-		if d.signed[role.Name] != nil || before == nil || before.same(all.Keys, role.keyRole, d.top.Delegations.Keys) {
+		if d.signed[role.Name] != nil || ownerOf(role.Name) != role.Name || before == nil || before.same(all.Keys, role.keyRole, d.top.Delegations.Keys) {
 			continue
 		}
-		m, err := d.current(ctx, role.Name)
-		if err != nil {
+		if err := d.again(ctx, role.Name); err != nil {
 			return err
-		}
-		if m != nil {
-			d.signed[role.Name] = copyTargets(m.Signed)
 		}
 	}
 	return nil

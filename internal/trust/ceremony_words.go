@@ -196,7 +196,7 @@ func (h hashes) words() string {
 	return strings.Join(all, " ")
 }
 
-var platformFields = []string{"chainID", "config", "manifest", "platform"}
+var platformFields = []string{"chainID", "config", "manifest", "platform", "size"}
 
 // tellable reports whether a target says nothing but what [target.platformWords]
 // tells.
@@ -215,7 +215,7 @@ func tellable(path string, f target) bool {
 			return false
 		}
 		for _, name := range platformFields {
-			if _, ok := p[name].(string); !ok {
+			if _, ok := p[name].(string); !ok && (name != "size" || parseSize(p[name]) <= 0) {
 				return false
 			}
 		}
@@ -233,7 +233,7 @@ func (t target) platformWords() []string {
 	for _, v := range list {
 		p, _ := v.(map[string]any)
 		text := func(name string) string { s, _ := p[name].(string); return shown(s) }
-		w.line("    for %s: manifest %s, config %s, layers %s", text("platform"), text("manifest"), text("config"), text("chainID"))
+		w.line("    for %s: manifest %s of %d bytes, config %s, layers %s", text("platform"), text("manifest"), parseSize(p["size"]), text("config"), text("chainID"))
 	}
 	return w.lines
 }

@@ -139,12 +139,18 @@ func addSigned[T body](e *Exposure, role string, m *metadata[T], r *root) {
 func (t *Trusted) exposeTargets(ctx context.Context, e *Exposure) error {
 	r := t.root.Signed
 	e.addTargets(RoleTargets, t.targets, signedBy{r.Keys, r.Roles[RoleTargets]})
+	if err := t.exposeBins(ctx, e, t.top()); err != nil {
+		return err
+	}
 	d := t.targets.Signed.Delegations
 	if d == nil {
 		return nil
 	}
 	for i := range d.Roles {
 		role := &d.Roles[i]
+		if d.isOwnGroup(t.top(), role.Name) {
+			continue
+		}
 		all := role.of(d.Keys)
 		if !hasFingerprint(all, e.Fingerprint) {
 			continue
@@ -157,8 +163,20 @@ func (t *Trusted) exposeTargets(ctx context.Context, e *Exposure) error {
 			return err
 		}
 		e.addTargets(role.Name, m, signedBy{d.Keys, role.keyRole})
+		if err := t.exposeBins(ctx, e, step{name: role.Name, keys: d.Keys, need: role.keyRole}); err != nil {
+			return err
+		}
 	}
 	return nil
+}
+
+// exposeBins adds the role's groups and bins.
+func (t *Trusted) exposeBins(ctx context.Context, e *Exposure, role step) error {
+	parts, err := t.parts(ctx, role)
+	for _, p := range parts {
+		e.addTargets(p.name, p.metadata, signedBy{role.keys, role.need})
+	}
+	return err
 }
 
 func (e *Exposure) addTargets(role string, m *metadata[*targets], by signedBy) {

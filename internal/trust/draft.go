@@ -137,14 +137,8 @@ func (d *draft) look(ctx context.Context, role, name string) (*targets, error) {
 	if t := d.read[name]; t != nil {
 		return t, nil
 	}
-	before, ok := d.spoke(role)
-	if !ok {
-		return nil, nil
-	}
-	m, err := d.trusted.role(ctx, name, before.keys, before.need)
-	if fault.Is(err, fault.NotFound) {
-		return nil, nil
-	} else if err != nil {
+	m, err := d.current(ctx, name)
+	if err != nil || m == nil {
 		return nil, err
 	}
 	d.read[name] = m.Signed
@@ -166,6 +160,20 @@ func (d *draft) change(ctx context.Context, role, name string) (*targets, error)
 		d.signed[name] = t
 	}
 	return d.signed[name], nil
+}
+
+// current returns what a targets role, or one of its groups and bins, signed
+// last, verified as it was delegated before this change; nil if it never signed.
+func (d *draft) current(ctx context.Context, name string) (*metadata[*targets], error) {
+	before, ok := d.spoke(ownerOf(name))
+	if !ok {
+		return nil, nil
+	}
+	m, err := d.trusted.role(ctx, name, before.keys, before.need)
+	if fault.Is(err, fault.NotFound) {
+		return nil, nil
+	}
+	return m, err
 }
 
 // delegate makes or changes a delegated role.

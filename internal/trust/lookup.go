@@ -53,7 +53,9 @@ func (t *Trusted) lookup(ctx context.Context, name string) (found, error) {
 		if terminating {
 			stack = nil
 		}
-		children = settle(s, children)
+		if !t.plain {
+			children = settle(s, children)
+		}
 		slices.Reverse(children)
 		stack = append(stack, children...)
 	}
@@ -67,7 +69,7 @@ func (d *delegations) covering(name string, depth int) (all []step, terminating 
 		return nil, false
 	}
 	if s := d.Succinct; s != nil { // a bin has the last word on what is its
-		return []step{{s.bin(name), d.Keys, s.keyRole, depth}}, true
+		return []step{{name: s.bin(name), keys: d.Keys, need: s.keyRole, depth: depth}}, true
 	}
 	for i := range d.Roles {
 		r := &d.Roles[i]

@@ -159,7 +159,7 @@ func (d *draft) mergeFile(ctx context.Context, name string, lost, before *Truste
 		return err
 	}
 	if !known || theirs.Version > mine.Version {
-		d.adopt(name, m)
+		d.regain(name, m)
 		return nil
 	}
 	if before == nil {
@@ -176,8 +176,8 @@ func (d *draft) mergeFile(ctx context.Context, name string, lost, before *Truste
 	return t.take(base.Signed, m.Signed)
 }
 
-// adopt takes lost metadata as it is.
-func (d *draft) adopt(name string, m *metadata[*targets]) {
+// regain takes lost metadata as it is.
+func (d *draft) regain(name string, m *metadata[*targets]) {
 	d.adopted[name] = adopted{m.file, m.Signed.Version}
 	if name == RoleTargets {
 		d.top = copyTargets(m.Signed)
@@ -207,19 +207,13 @@ func (t *targets) take(base, other *targets) error {
 	return nil
 }
 
-func (t target) equal(o target) bool { return sameJSON(t.encode(), o.encode()) }
+func (t target) equal(o target) bool { return same(t.encode(), o.encode()) }
 
 func (d *delegations) equal(o *delegations) bool {
 	if d == nil || o == nil {
 		return d == o
 	}
-	return sameJSON(d.encode(), o.encode())
-}
-
-func sameJSON(a, b map[string]any) bool {
-	x, err := canonical(a)
-	y, bad := canonical(b)
-	return err == nil && bad == nil && bytes.Equal(x, y)
+	return same(d.encode(), o.encode())
 }
 
 // begin opens what a change begins with: the newest collection, together with

@@ -62,7 +62,9 @@ func (d *draft) roles() []string {
 	all := slices.Clone(topLevel)
 	if d.top.Delegations != nil {
 		for i := range d.top.Delegations.Roles {
-			all = append(all, d.top.Delegations.Roles[i].Name)
+			if name := d.top.Delegations.Roles[i].Name; ownerOf(name) == name {
+				all = append(all, name)
+			}
 		}
 	}
 	return all
@@ -106,11 +108,17 @@ func initDraft(gun ref.GUN, roles []RoleConfig) (*draft, error) {
 // the images themselves: beside a digest that somebody knows, a thief may have
 // written platforms that are not its own.
 func (d *draft) sift(ctx context.Context, s Sift) error {
-	t, err := d.targets(ctx, s.Role)
+	by, err := d.speaks(s.Role)
 	if err != nil {
 		return err
 	}
-	clear(t.Targets)
+	t, err := d.change(ctx, s.Role, s.Role)
+	if err != nil {
+		return err
+	}
+	if err := d.empty(ctx, by); err != nil {
+		return err
+	}
 	for i := range s.Images {
 		if err := d.name(ctx, s.Role, &s.Images[i]); err != nil {
 			return err
@@ -119,7 +127,9 @@ func (d *draft) sift(ctx context.Context, s Sift) error {
 	if t.Delegations == nil {
 		return nil
 	}
-	t.Delegations.Roles = slices.DeleteFunc(t.Delegations.Roles, func(r delegation) bool { return !slices.Contains(s.Roles, r.Name) })
+	t.Delegations.Roles = slices.DeleteFunc(t.Delegations.Roles, func(r delegation) bool {
+		return !slices.Contains(s.Roles, r.Name) && !t.Delegations.isOwnGroup(by, r.Name)
+	})
 	t.Delegations.prune()
 	return nil
 }
@@ -129,14 +139,32 @@ func (d *draft) name(ctx context.Context, role string, m *Image) error {
 	if err := m.check(); err != nil {
 		return err
 	}
-	if err := d.mayName(role, m); err != nil {
-		return err
-	}
-	t, err := d.targets(ctx, role)
+	return d.add(ctx, role, m)
+}
+
+// empty takes every target out of a role and its bins.
+func (d *draft) empty(ctx context.Context, s step) error {
+	own, err := d.change(ctx, s.name, s.name)
 	if err != nil {
 		return err
 	}
-	m.put(t)
+	clear(own.Targets)
+	for _, k := range binKinds {
+		if !own.Delegations.isOwnGroup(s, k.group(s.name)) {
+			continue
+		}
+		group, err := d.part(ctx, s.name, k.group(s.name))
+		if err != nil {
+			return err
+		}
+		for _, b := range group.Delegations.ownBins(s, k.group(s.name)) {
+			bin, err := d.change(ctx, s.name, b.Name)
+			if err != nil {
+				return err
+			}
+			clear(bin.Targets)
+		}
+	}
 	return nil
 }
 

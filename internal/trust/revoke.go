@@ -33,7 +33,7 @@ func (d *draft) revoke(ctx context.Context, role string, image ref.Digest) ([]st
 	if err != nil {
 		return nil, err
 	}
-	f, ok := all[digestTarget(image)]
+	f := all[digestTarget(image)]
 	var names []string
 	for _, name := range slices.Sorted(maps.Keys(all)) {
 		if t := all[name]; t.Hashes["sha256"] == image.Encoded() && (name != digestTarget(image) || !f.onlyPlatform()) {
@@ -44,19 +44,29 @@ func (d *draft) revoke(ctx context.Context, role string, image ref.Digest) ([]st
 		return nil, d.notNamed(role, image, all)
 	}
 	for _, name := range names {
-		if err := d.drop(ctx, role, name); err != nil {
-			return nil, err
-		}
-	}
-	if !ok {
-		return names, nil
-	}
-	for name := range platformTargets(image, f) {
-		if err := d.unpoint(ctx, role, name, image); err != nil {
+		if err := d.remove(ctx, role, name, all[name]); err != nil {
 			return nil, err
 		}
 	}
 	return names, nil
+}
+
+// remove removes the target f that is called name, and with an image's what its
+// platforms are called because of it.
+func (d *draft) remove(ctx context.Context, role, name string, f target) error {
+	if err := d.drop(ctx, role, name); err != nil {
+		return err
+	}
+	image, err := f.digest("sha256")
+	if err != nil || name != digestTarget(image) {
+		return nil
+	}
+	for name := range platformTargets(image, f) {
+		if err := d.unpoint(ctx, role, name, image); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // onlyPlatform reports whether t is there because of other images only.

@@ -52,6 +52,6 @@ type Change interface {
 type Update struct {
 	From    Collection // what the update was made from, if that is not the change's base
 	Version int64      // of the timestamp
-	Put  map[string][]byte
-	Drop []string
+	Put     map[string][]byte
+	Drop    []string
 }

@@ -198,6 +198,40 @@ func (t *Trusted) part(ctx context.Context, s step, name string) (*metadata[*tar
 	return m, err
 }
 
+// part is a group or bin.
+type part struct {
+	name string
+	*metadata[*targets]
+}
+
+// parts returns all groups and bins of a role that has signed.
+func (t *Trusted) parts(ctx context.Context, s step) ([]part, error) {
+	own, err := t.role(ctx, s.name, s.keys, s.need)
+	if err != nil {
+		return nil, err
+	}
+	var all []part
+	for _, k := range binKinds {
+		name := k.group(s.name)
+		if !own.Signed.Delegations.isOwnGroup(s, name) {
+			continue
+		}
+		group, err := t.part(ctx, s, name)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, part{name, group})
+		for _, b := range group.Signed.Delegations.ownBins(s, name) {
+			bin, err := t.part(ctx, s, b.Name)
+			if err != nil {
+				return nil, err
+			}
+			all = append(all, part{b.Name, bin})
+		}
+	}
+	return all, nil
+}
+
 // targetName returns the path of the target that decides about r.
 func targetName(r ref.Reference) string {
 	if r.Digest != "" {

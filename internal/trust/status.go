@@ -81,29 +81,12 @@ func (t *Trusted) countBins(ctx context.Context, role step, s *RoleStatus) error
 	if s.Version == 0 {
 		return nil
 	}
-	m, err := t.role(ctx, role.name, role.keys, role.need)
-	if err != nil {
-		return err
+	parts, err := t.parts(ctx, role)
+	for _, p := range parts {
+		s.Expires = earlier(s.Expires, p.Signed.Expires)
+		s.Targets += len(p.Signed.Targets)
 	}
-	for _, k := range binKinds {
-		if !m.Signed.Delegations.isOwnGroup(role, k.group(role.name)) {
-			continue
-		}
-		group, err := t.part(ctx, role, k.group(role.name))
-		if err != nil {
-			return err
-		}
-		s.Expires = earlier(s.Expires, group.Signed.Expires)
-		for _, b := range group.Signed.Delegations.ownBins(role, k.group(role.name)) {
-			bin, err := t.part(ctx, role, b.Name)
-			if err != nil {
-				return err
-			}
-			s.Expires = earlier(s.Expires, bin.Signed.Expires)
-			s.Targets += len(bin.Signed.Targets)
-		}
-	}
-	return nil
+	return err
 }
 
 func targetsStatus(name string, m *metadata[*targets], ks keys, r keyRole) RoleStatus {

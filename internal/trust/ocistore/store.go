@@ -22,7 +22,7 @@ import (
 const (
 	Tag          = "_trust"
 	ArtifactType = "application/vnd.plimsoll.trust.v1"
-	FileType     = "application/vnd.plimsoll.trust.file.v1+json" // media type of a layer
+	FileType     = "application/json" // media type of a layer; short, for readers fetch it for every bin
 )
 
 // maxFiles bounds the metadata files of one collection; package oci takes no
