@@ -305,10 +305,13 @@ func (env *Env) readAgain(ctx context.Context, gun ref.GUN, n nameState) (trust.
 	}
 	r := gun.Reference().WithDigest(digest)
 	progress := env.startProgress("reading " + r.String())
-	m, err := app.Examine(ctx, env.Settings.Images(progress.add), r)
+	all, err := app.NewExaminer(env.Settings.Images(progress.add)).Examine(ctx, r)
 	progress.finish()
-	if n.target() == "" {
-		m.Tag = n.Name
+	if err != nil {
+		return trust.Image{}, err
 	}
-	return m, err
+	if n.target() == "" {
+		all[0].Tag = n.Name
+	}
+	return all[0], nil
 }

@@ -170,33 +170,48 @@ func (t *Trusted) exposeTargets(ctx context.Context, e *Exposure) error {
 	return nil
 }
 
-// exposeBins adds the role's groups and bins.
+// exposeBins adds what the role names in its bins.
 func (t *Trusted) exposeBins(ctx context.Context, e *Exposure, role step) error {
 	parts, err := t.parts(ctx, role)
+	if fault.Is(err, fault.NotFound) {
+		return nil
+	}
 	for _, p := range parts {
-		e.addTargets(p.name, p.metadata, signedBy{role.keys, role.need})
+		e.addTargets(role.name, p.metadata, signedBy{role.keys, role.need})
 	}
 	return err
 }
 
+// addTargets adds what m says, which is the role's or that of one of its bins.
 func (e *Exposure) addTargets(role string, m *metadata[*targets], by signedBy) {
 	if !m.signers(by.keys, by.role)[e.Fingerprint] {
 		return
 	}
-	f := SignedFile{Role: role, Version: m.Signed.Version, Expires: m.Signed.Expires}
-	for _, name := range slices.Sorted(maps.Keys(m.Signed.Targets)) {
-		digest := m.Signed.Targets[name].Hashes["sha256"]
+	f := &SignedFile{Role: role, Version: m.Signed.Version, Expires: m.Signed.Expires}
+	if i := slices.IndexFunc(e.Signed, func(s SignedFile) bool { return s.Role == role }); i >= 0 {
+		f = &e.Signed[i]
+	} else {
+		e.Signed = append(e.Signed, *f)
+		f = &e.Signed[len(e.Signed)-1]
+	}
+	for name, t := range m.Signed.Targets {
+		if t.onlyPlatform() { // it is there because of an image
+			continue
+		}
+		digest := t.Hashes["sha256"]
 		if digest != "" {
 			digest = "sha256:" + digest
 		}
 		f.Names = append(f.Names, SignedName{name, digest})
 	}
+	slices.SortFunc(f.Names, func(a, b SignedName) int { return strings.Compare(a.Name, b.Name) })
 	if d := m.Signed.Delegations; d != nil {
 		for i := range d.Roles {
-			f.Roles = append(f.Roles, d.Roles[i].Name)
+			if name := d.Roles[i].Name; ownerOf(name) == name {
+				f.Roles = append(f.Roles, name)
+			}
 		}
 	}
-	e.Signed = append(e.Signed, f)
 }
 
 // recovery adds what takes the key away: a new root if a top-level role has it,
