@@ -137,9 +137,8 @@ func addSigned[T body](e *Exposure, role string, m *metadata[T], r *root) {
 // exposeTargets adds the targets roles: those that the key speaks for and those
 // whose metadata it signed.
 func (t *Trusted) exposeTargets(ctx context.Context, e *Exposure) error {
-	r := t.root.Signed
-	e.addTargets(RoleTargets, t.targets, signedBy{r.Keys, r.Roles[RoleTargets]})
-	if err := t.exposeBins(ctx, e, t.top()); err != nil {
+	draft := draftOf(t) // to read with: nothing is changed
+	if err := e.addTargets(ctx, draft, t.top(), t.targets); err != nil {
 		return err
 	}
 	d := t.targets.Signed.Delegations
@@ -148,11 +147,8 @@ func (t *Trusted) exposeTargets(ctx context.Context, e *Exposure) error {
 	}
 	for i := range d.Roles {
 		role := &d.Roles[i]
-		if d.isOwnGroup(t.top(), role.Name) {
-			continue
-		}
 		all := role.of(d.Keys)
-		if !hasFingerprint(all, e.Fingerprint) {
+		if !hasFingerprint(all, e.Fingerprint) || ownerOf(role.Name) != role.Name {
 			continue
 		}
 		e.Roles = append(e.Roles, ExposedRole{Role: role.Name, Threshold: role.Threshold, Keys: len(all), Paths: slices.Clone(role.Paths)})
@@ -162,56 +158,41 @@ func (t *Trusted) exposeTargets(ctx context.Context, e *Exposure) error {
 		} else if err != nil {
 			return err
 		}
-		e.addTargets(role.Name, m, signedBy{d.Keys, role.keyRole})
-		if err := t.exposeBins(ctx, e, step{name: role.Name, keys: d.Keys, need: role.keyRole}); err != nil {
+		if err := e.addTargets(ctx, draft, step{name: role.Name, keys: d.Keys, need: role.keyRole}, m); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// exposeBins adds what the role names in its bins.
-func (t *Trusted) exposeBins(ctx context.Context, e *Exposure, role step) error {
-	parts, err := t.parts(ctx, role)
-	if fault.Is(err, fault.NotFound) {
+func (e *Exposure) addTargets(ctx context.Context, d *draft, s step, m *metadata[*targets]) error {
+	if !m.signers(s.keys, s.need)[e.Fingerprint] {
 		return nil
 	}
-	for _, p := range parts {
-		e.addTargets(role.name, p.metadata, signedBy{role.keys, role.need})
+	f := SignedFile{Role: s.name, Version: m.Signed.Version, Expires: m.Signed.Expires}
+	all, err := d.all(ctx, s.name)
+	if err != nil {
+		return err
 	}
-	return err
-}
-
-// addTargets adds what m says, which is the role's or that of one of its bins.
-func (e *Exposure) addTargets(role string, m *metadata[*targets], by signedBy) {
-	if !m.signers(by.keys, by.role)[e.Fingerprint] {
-		return
-	}
-	f := &SignedFile{Role: role, Version: m.Signed.Version, Expires: m.Signed.Expires}
-	if i := slices.IndexFunc(e.Signed, func(s SignedFile) bool { return s.Role == role }); i >= 0 {
-		f = &e.Signed[i]
-	} else {
-		e.Signed = append(e.Signed, *f)
-		f = &e.Signed[len(e.Signed)-1]
-	}
-	for name, t := range m.Signed.Targets {
-		if t.onlyPlatform() { // it is there because of an image
-			continue
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		if all[name].onlyPlatform() {
+			continue // it goes with its image
 		}
-		digest := t.Hashes["sha256"]
+		digest := all[name].Hashes["sha256"]
 		if digest != "" {
 			digest = "sha256:" + digest
 		}
 		f.Names = append(f.Names, SignedName{name, digest})
 	}
-	slices.SortFunc(f.Names, func(a, b SignedName) int { return strings.Compare(a.Name, b.Name) })
 	if d := m.Signed.Delegations; d != nil {
 		for i := range d.Roles {
-			if name := d.Roles[i].Name; ownerOf(name) == name {
-				f.Roles = append(f.Roles, name)
+			if !d.isOwnGroup(s, d.Roles[i].Name) {
+				f.Roles = append(f.Roles, d.Roles[i].Name)
 			}
 		}
 	}
+	e.Signed = append(e.Signed, f)
+	return nil
 }
 
 // recovery adds what takes the key away: a new root if a top-level role has it,

@@ -26,11 +26,11 @@ func (s *signing) plan(d *draft) []Asked {
 	if h, ok := s.keys.(Holder); ok {
 		p.holds = h.Held
 	}
-	if d.newRoot {
+	if d.newRoot && s.given.header(RoleRoot) == nil {
 		p.file(d.rootBy()...)
 	}
 	for _, name := range slices.Sorted(maps.Keys(d.signed)) {
-		if by, err := d.speaks(ownerOf(name)); err == nil {
+		if by, err := d.speaks(ownerOf(name)); err == nil && s.given.header(name) == nil {
 			p.file(signedBy{by.keys, by.need})
 		}
 	}
