@@ -52,7 +52,7 @@ func (t *Trust) Status(ctx context.Context, gun ref.GUN) (s *trust.Status, err e
 	return trusted.Status(ctx)
 }
 
-// Held reports whether this machine knows where the private half of k is.
+// Held implements [trust.Holder]: it reports whether this machine knows where the private half of k is.
 func (p *Publisher) Held(k *trust.Key) bool {
 	return p.open[k.Fingerprint] != nil || p.Record.URI(k.Fingerprint) != ""
 }
@@ -112,13 +112,13 @@ func (k *Keeper) look(ctx context.Context, t *turn) {
 		return // what failed did so because it was told to stop
 	case err != nil:
 		t.at = time.Now().Add(t.retry)
-		k.Log.Error("trust data is not refreshed", "gun", string(t.gun), "error", err.Error(), "hint", fault.HintOf(err), "retry", t.retry.String())
+		k.Log.Error("trust data is not refreshed", slog.String("gun", string(t.gun)), slog.Any("error", err), slog.String("hint", fault.HintOf(err)), slog.Duration("retry", t.retry))
 		t.retry = min(2*t.retry, k.Every)
 		return
 	case r.Signed:
-		k.Log.Info("snapshot and timestamp are signed again", "gun", string(t.gun))
+		k.Log.Info("snapshot and timestamp are signed again", slog.String("gun", string(t.gun)))
 	default:
-		k.Log.Debug("trust data is fresh", "gun", string(t.gun))
+		k.Log.Debug("trust data is fresh", slog.String("gun", string(t.gun)))
 	}
 	t.at, t.retry = time.Now().Add(k.Every), min(firstRetry, k.Every)
 	k.warn(t.gun, r)
@@ -132,7 +132,7 @@ func (k *Keeper) warn(gun ref.GUN, r Refreshed) {
 	for _, role := range r.Status.Roles {
 		left := role.Expires.Sub(r.Status.Now)
 		if !role.Expires.IsZero() && left < r.Times.Notice(role.Role) {
-			k.Log.Warn("a role expires soon", "gun", string(gun), "role", role.Role, "expires", role.Expires.UTC().Format(time.RFC3339))
+			k.Log.Warn("a role expires soon", slog.String("gun", string(gun)), slog.String("role", role.Role), slog.Time("expires", role.Expires.UTC()))
 		}
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"plimsoll/internal/gate"
 	"plimsoll/internal/key"
 	"plimsoll/internal/key/file"
+	"plimsoll/internal/oci"
 	"plimsoll/internal/ref"
 	"plimsoll/internal/trust"
 	"plimsoll/internal/trust/ocistore"
@@ -20,30 +21,33 @@ import (
 
 // Trust is the services that read and write trust collections.
 type Trust struct {
-	Client  *trust.Client
-	Store   trust.Store
-	Pins    *trust.PinFile
-	Records *trust.Records
-	Keys    key.Providers
-	known   func(r ref.Reference) (ref.GUN, trust.Pins, error)
-	makers  func() (key.AttestationRoots, error)
-	notify  func(string)
+	Registry *oci.Client // that the collections are read through
+	Client   *trust.Client
+	Store    trust.Store
+	Pins     *trust.PinFile
+	Records  *trust.Records
+	Keys     key.Providers
+	known    func(r ref.Reference) (ref.GUN, trust.Pins, error)
+	makers   func() (key.AttestationRoots, error)
+	notify   func(string)
 }
 
 // Trust returns the services over the registries, with state in the data
 // folder.
 func (s Settings) Trust(p key.Prompter) *Trust {
-	store := ocistore.New(ocistore.Config{Registry: s.Registry()})
+	registry := s.Registry()
+	store := ocistore.New(ocistore.Config{Registry: registry})
 	dir := filepath.Join(s.Data, "trust")
 	return &Trust{
-		Client:  trust.NewClient(trust.ClientConfig{Source: store, State: filepath.Join(dir, "client"), Now: time.Now}),
-		Store:   store,
-		Pins:    trust.NewPinFile(dir),
-		Records: trust.NewRecords(filepath.Join(dir, "publisher")),
-		Keys:    Keys(p),
-		known:   s.Known,
-		makers:  s.TokenMakers,
-		notify:  notifier(p),
+		Registry: registry,
+		Client:   trust.NewClient(trust.ClientConfig{Source: store, State: filepath.Join(dir, "client"), Now: time.Now}),
+		Store:    store,
+		Pins:     trust.NewPinFile(dir),
+		Records:  trust.NewRecords(filepath.Join(dir, "publisher")),
+		Keys:     Keys(p),
+		known:    s.Known,
+		makers:   s.TokenMakers,
+		notify:   notifier(p),
 	}
 }
 
@@ -97,8 +101,10 @@ func (t Truster) Statement(ctx context.Context, gun ref.GUN, pins gate.Pins, r r
 	if err != nil {
 		return nil, err
 	}
-	statement := gate.Statement(*s)
-	return &statement, nil
+	return &gate.Statement{
+		GUN: s.GUN, Roles: s.Roles, Signers: s.Signers, Errors: s.Errors,
+		Expires: s.Expires, RootKeys: s.RootKeys, RootVersion: s.RootVersion, Attestations: s.Attestations,
+	}, nil
 }
 
 // Publisher is a repository together with the keys that this machine holds for
@@ -106,7 +112,12 @@ func (t Truster) Statement(ctx context.Context, gun ref.GUN, pins gate.Pins, r r
 // Close.
 type Publisher struct {
 	*trust.Repository
-	Record   *trust.Record
+	Record *trust.Record
+	// Announce, if set, is called before the first signature with how often each
+	// key will sign; Signatures keeps it for afterwards.
+	Announce   func([]Signatures)
+	Signatures []Signatures
+
 	trust    *Trust
 	expiries trust.Expiries        // the repository's
 	makers   key.AttestationRoots  // whose attestations of our own keys are published
@@ -115,7 +126,29 @@ type Publisher struct {
 	refused  map[string]error      // URIs of keys in tokens that could not be opened
 }
 
-var _ trust.Keyring = (*Publisher)(nil)
+var (
+	_ trust.Keyring = (*Publisher)(nil)
+	_ trust.Holder  = (*Publisher)(nil)
+)
+
+// Signatures is how often one key signs.
+type Signatures struct {
+	Key   string `json:"key"` // fingerprint
+	URI   string `json:"uri"`
+	Count int    `json:"count"`
+}
+
+func (p *Publisher) announce(_ context.Context, all []trust.Asked) error {
+	p.Signatures = nil
+	for _, a := range all {
+		f := a.Key.Fingerprint
+		p.Signatures = append(p.Signatures, Signatures{f, p.Record.URI(f), a.Signatures})
+	}
+	if p.Announce != nil {
+		p.Announce(p.Signatures)
+	}
+	return nil
+}
 
 // Publisher returns the publisher of gun with the keys that were remembered and
 // those at uris. Pins are not needed to start a collection: fresh says that this
@@ -141,7 +174,7 @@ func (t *Trust) Publisher(ctx context.Context, gun ref.GUN, uris []string, fresh
 	}
 	p := &Publisher{Record: record, trust: t, expiries: expiries, makers: makers, open: map[string]key.Signer{}, refused: map[string]error{}}
 	p.Repository = trust.NewRepository(trust.RepositoryConfig{
-		GUN: gun, Store: t.Store, Client: t.Client, Pins: pins, Keys: p, Expiries: expiries, Makers: makers,
+		GUN: gun, Store: t.Store, Client: t.Client, Pins: pins, Keys: p, Expiries: expiries, Makers: makers, Announce: p.announce,
 	})
 	for _, uri := range uris {
 		k, err := p.Hold(ctx, uri)

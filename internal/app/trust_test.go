@@ -68,10 +68,11 @@ func TestSignedIndexIsFoundByTheGate(t *testing.T) {
 	settings := app.Settings{Data: t.TempDir(), PlainHTTP: true}
 	services := settings.Trust(nil)
 	tag := gun.Reference().WithTag("1")
-	m, err := app.Examine(ctx, settings.Images(nil), tag)
+	examined, err := app.NewExaminer(settings.Images(nil)).Examine(ctx, tag)
 	if err != nil {
 		t.Fatal(err)
 	}
+	m := examined[0]
 	if len(m.Platforms) != 2 || m.Platforms[1].Platform != "linux/riscv64" || m.Platforms[0].ChainID == "" || m.Tag != "1" {
 		t.Fatalf("examined: %+v", m)
 	}

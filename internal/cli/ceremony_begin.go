@@ -2,11 +2,8 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -119,131 +116,8 @@ func (env *Env) writeCeremony(ctx context.Context, p *app.Publisher, file string
 	if err := createFile(file, b); err != nil {
 		return ceremonyState{}, err
 	}
+	p.Record.Begin(c)
 	return stateOf(c, file, nil)
-}
-
-// changes reads the flags that name roles and keys.
-func (f *beginFlags) changes(ctx context.Context, t *app.Trust, p *app.Publisher, gun ref.GUN, ch *trust.Changes) (err error) {
-	known := &knownKeys{publisher: p}
-	if known.chains, err = readChains(f.attestations); err != nil {
-		return err
-	}
-	if !f.init {
-		if known.trusted, err = inspect(ctx, t, gun); err != nil {
-			return err
-		}
-		defer func() { err = errors.Join(err, known.trusted.Close()) }()
-	}
-	roles := &roleList{}
-	for _, flag := range f.keys {
-		role, name, err := pair("--key", flag)
-		if err != nil {
-			return err
-		}
-		k, err := known.key(ctx, name)
-		if err != nil {
-			return err
-		}
-		one := roles.of(role)
-		one.Keys = append(one.Keys, k)
-	}
-	for _, flag := range f.thresholds {
-		role, text, err := pair("--threshold", flag)
-		if err != nil {
-			return err
-		}
-		n, err := strconv.Atoi(text)
-		if err != nil || n < 1 {
-			return fault.Errorf(fault.Usage, "--threshold %q: want ROLE=N", flag)
-		}
-		roles.of(role).Threshold = n
-	}
-	for _, flag := range f.paths {
-		role, pattern, err := pair("--path", flag)
-		if err != nil {
-			return err
-		}
-		one := roles.of(role)
-		one.Paths = append(one.Paths, pattern)
-	}
-	for _, one := range roles.all {
-		ch.Roles = append(ch.Roles, *one)
-	}
-	return f.replacements(ctx, known, ch)
-}
-
-func (f *beginFlags) replacements(ctx context.Context, known *knownKeys, ch *trust.Changes) error {
-	for _, flag := range f.replace {
-		old, name, err := pair("--replace", flag)
-		if err != nil {
-			return err
-		}
-		was, err := known.key(ctx, old)
-		if err != nil {
-			return err
-		}
-		k, err := known.key(ctx, name)
-		if err != nil {
-			return err
-		}
-		ch.Replace = append(ch.Replace, trust.Replacement{Old: was.Fingerprint, New: k})
-	}
-	for _, name := range f.remove {
-		k, err := known.key(ctx, name)
-		if err != nil {
-			return err
-		}
-		ch.Replace = append(ch.Replace, trust.Replacement{Old: k.Fingerprint})
-	}
-	return nil
-}
-
-// pair splits a flag's value at its first equals sign.
-func pair(flag, value string) (left, right string, err error) {
-	left, right, ok := strings.Cut(value, "=")
-	if !ok || left == "" || right == "" {
-		return "", "", fault.Errorf(fault.Usage, "%s %q: want two parts with = between them", flag, value)
-	}
-	return left, right, nil
-}
-
-// roleList are roles in the order in which they were named.
-type roleList struct{ all []*trust.RoleConfig }
-
-func (l *roleList) of(role string) *trust.RoleConfig {
-	for _, r := range l.all {
-		if r.Name == role {
-			return r
-		}
-	}
-	l.all = append(l.all, &trust.RoleConfig{Name: role})
-	return l.all[len(l.all)-1]
-}
-
-// knownKeys finds the keys that a command line names.
-type knownKeys struct {
-	publisher *app.Publisher
-	trusted   *trust.Trusted      // nil before there is a collection
-	chains    map[string][][]byte // what tokens prove, by fingerprint
-}
-
-// key returns the key that name stands for: a fingerprint of one that the
-// repository has, a URI, or the file of a public key.
-func (n *knownKeys) key(ctx context.Context, name string) (*trust.Key, error) {
-	if strings.HasPrefix(name, "sha256:") {
-		if n.trusted == nil {
-			return nil, fault.Errorf(fault.Usage, "key %q: the repository has no keys yet; name a URI or a file", name)
-		}
-		return n.trusted.FindKey(ctx, name)
-	}
-	k, err := someKey(ctx, n.publisher, name)
-	if err != nil {
-		return nil, fmt.Errorf("key %q: %w", name, err)
-	}
-	if chain := n.chains[k.Fingerprint]; chain != nil {
-		k.Attestation = chain
-	}
-	return k, nil
 }
 
 // inspect returns the trust data of gun as it is, expired or not.
@@ -257,21 +131,18 @@ func inspect(ctx context.Context, t *app.Trust, gun ref.GUN) (*trust.Trusted, er
 
 // examineAll reads the images that are to be signed, every byte of them.
 func (env *Env) examineAll(ctx context.Context, gun ref.GUN, names []string, ch *trust.Changes) error {
-	for _, name := range names {
-		r, err := inRegistry(name)
-		if err != nil {
-			return err
-		}
-		if r.GUN() != gun {
-			return fault.Errorf(fault.Usage, "--sign %q is in another repository than %q", name, gun)
-		}
-		progress := env.startProgress("reading " + r.String())
-		m, err := app.Examine(ctx, env.Settings.Images(progress.add), r)
-		progress.finish()
-		if err != nil {
-			return err
-		}
-		ch.Images = append(ch.Images, m)
+	if len(names) == 0 {
+		return nil
 	}
-	return nil
+	all, err := inOneRepository(names)
+	if err != nil {
+		return err
+	}
+	if all[0].GUN() != gun {
+		return fault.Errorf(fault.Usage, "--sign %q is in another repository than %q", names[0], gun)
+	}
+	progress := env.startProgress("reading images of " + string(gun))
+	defer progress.finish()
+	ch.Images, err = app.NewExaminer(env.Settings.Images(progress.add)).Examine(ctx, all...)
+	return err
 }

@@ -143,7 +143,7 @@ func (env *Env) answer(ctx context.Context, c *trust.Ceremony, file string, sign
 	if a, err := writtenAnswer(c, path, fingerprint); err != nil || a != nil {
 		return a, path, err
 	}
-	if err := env.confirmCeremony(ctx, c, documents, f.yes); err != nil {
+	if err := env.confirmCeremony(ctx, c, "sign "+strings.Join(documents, ", "), f.yes); err != nil {
 		return nil, "", err
 	}
 	a, err := c.Answer(ctx, signer)
@@ -175,7 +175,7 @@ func writtenAnswer(c *trust.Ceremony, path, fingerprint string) (*trust.Answer, 
 
 // confirmCeremony returns nil if a person agrees: on the terminal, or by the
 // fingerprint that they were told.
-func (env *Env) confirmCeremony(ctx context.Context, c *trust.Ceremony, documents []string, yes string) error {
+func (env *Env) confirmCeremony(ctx context.Context, c *trust.Ceremony, what, yes string) error {
 	if yes != "" {
 		if c.SameFingerprint(yes) {
 			return nil
@@ -183,12 +183,12 @@ func (env *Env) confirmCeremony(ctx context.Context, c *trust.Ceremony, document
 		err := fault.Errorf(fault.Denied, "--yes %q is not the fingerprint of this ceremony, which is %s", yes, c.Fingerprint())
 		return fault.Hint(err, "do not sign; ask whoever began the ceremony to read the fingerprint out again")
 	}
-	ok, err := env.Confirm(ctx, fmt.Sprintf("sign %s? Type yes if the words and the fingerprint are what you were told", strings.Join(documents, ", ")))
+	ok, err := env.Confirm(ctx, what+"? Type yes if the words and the fingerprint are what you were told")
 	if err != nil {
 		return fault.Hint(err, "where nobody can be asked: --yes FINGERPRINT")
 	}
 	if !ok {
-		return fault.Errorf(fault.Denied, "not confirmed: nothing was signed")
+		return fault.Errorf(fault.Denied, "not confirmed: nothing was done")
 	}
 	return nil
 }
@@ -206,7 +206,7 @@ func (env *Env) Confirm(ctx context.Context, question string) (bool, error) {
 	typed := make(chan string, 1)
 	// As in Secret, a read from a terminal cannot be called off.
 	go func() {
-		text, _ := bufio.NewReader(io.LimitReader(env.In, 64)).ReadString('\n') //nolint:errcheck // the end of input is no yes
+		text, _ := bufio.NewReader(io.LimitReader(env.In, 64)).ReadString('\n') // the end of input is no yes
 		typed <- text
 	}()
 	select {

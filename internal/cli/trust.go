@@ -26,7 +26,7 @@ func newTrust(env *Env) *cobra.Command {
 		Example: "  plimsoll trust init registry.example.com/team/app --root-key 'pkcs11:token=safe;object=root' --key file:keys/app.pem\n" +
 			"  plimsoll trust status registry.example.com/team/app",
 	}
-	cmd.AddCommand(newTrustInit(env), newTrustDelegate(env), newTrustRotate(env), newTrustRefresh(env), newTrustStatus(env), newTrustPin(env), newTrustCeremony(env), newTrustCompromised(env), newTrustFormats(env))
+	cmd.AddCommand(newTrustInit(env), newTrustDelegate(env), newTrustRotate(env), newTrustRevoke(env), newTrustRefresh(env), newTrustStatus(env), newTrustPin(env), newTrustCeremony(env), newTrustCompromised(env), newTrustFormats(env))
 	return cmd
 }
 
@@ -47,6 +47,7 @@ func (env *Env) publishAs(cmd *cobra.Command, gun ref.GUN, uris []string, fresh 
 		return err
 	}
 	defer func() { err = errors.Join(err, p.Close()) }()
+	p.Announce = env.announce
 	if err := fn(services, p); err != nil {
 		return err
 	}

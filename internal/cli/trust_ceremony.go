@@ -162,7 +162,7 @@ func readNamed(path string, limit int64) ([]byte, error) {
 // that name.
 func createFile(path string, b []byte) (err error) {
 	part := fmt.Sprintf("%s.%d.part", path, os.Getpid())
-	if err := durable.WriteFile(part, b, 0o644); err != nil { //nolint:gosec // holds nothing secret, and is given to others
+	if err := durable.WriteFile(part, b, 0o644); err != nil { // holds nothing secret, and is given to others
 		return fault.As(fault.Unavailable, err)
 	}
 	defer func() { err = errors.Join(err, fault.As(fault.Unavailable, os.Remove(part))) }()

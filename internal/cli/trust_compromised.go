@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 	"time"
 
@@ -240,75 +239,4 @@ func (env *Env) writeReplacement(ctx context.Context, p *app.Publisher, v *expos
 	s, err := env.writeCeremony(ctx, p, file, ch)
 	v.Ceremony = &s
 	return err
-}
-
-// sift says what stays of the roles that the key alone spoke for: what a person
-// looked at, read once more. The rest it notes in v.
-func (env *Env) sift(ctx context.Context, v *exposureState, f compromisedFlags) ([]trust.Sift, error) {
-	var all []trust.Sift
-	unused := slices.Clone(f.keep)
-	for _, s := range v.Signed {
-		alone := slices.ContainsFunc(v.Roles, func(r exposedState) bool { return r.Role == s.Role && r.Alone && r.LastRoot == 0 })
-		if !alone || (s.Names == nil && s.Delegations == nil) {
-			continue
-		}
-		one, gone := trust.Sift{Role: s.Role}, againState{Role: s.Role}
-		kept := map[string]bool{}
-		for _, n := range s.Names {
-			if !slices.Contains(f.keep, n.Name) && !slices.Contains(f.keep, n.target()) {
-				continue
-			}
-			unused = slices.DeleteFunc(unused, func(k string) bool { return k == n.Name || k == n.target() })
-			m, err := env.readAgain(ctx, v.GUN, n)
-			if err != nil {
-				return nil, err
-			}
-			one.Images = append(one.Images, m)
-			kept[n.Name], kept[n.Digest] = true, true
-		}
-		for _, n := range s.Names {
-			if !kept[n.Name] && (n.target() == "" || !kept[n.Digest]) {
-				gone.Names = append(gone.Names, n.Name)
-			}
-		}
-		for _, role := range s.Delegations {
-			if slices.Contains(f.keepRoles, role) {
-				one.Roles = append(one.Roles, role)
-			} else {
-				gone.Names = append(gone.Names, role)
-			}
-		}
-		all = append(all, one)
-		if len(gone.Names) > 0 {
-			v.Again = append(v.Again, gone)
-		}
-	}
-	if len(unused) > 0 {
-		return nil, fault.Errorf(fault.Usage, "--keep %q: no role that the key alone speaks for names it", unused)
-	}
-	return all, nil
-}
-
-// target returns the digest that a target's name stands for; "" if it is a tag.
-func (n nameState) target() string {
-	if hex, ok := strings.CutPrefix(n.Name, "sha256/"); ok {
-		return "sha256:" + hex
-	}
-	return ""
-}
-
-// readAgain reads an image that was signed, every byte of it.
-func (env *Env) readAgain(ctx context.Context, gun ref.GUN, n nameState) (trust.Image, error) {
-	digest, err := ref.ParseDigest(n.Digest)
-	if err != nil {
-		return trust.Image{}, err
-	}
-	r := gun.Reference().WithDigest(digest)
-	progress := env.startProgress("reading " + r.String())
-	m, err := app.Examine(ctx, env.Settings.Images(progress.add), r)
-	progress.finish()
-	if n.target() == "" {
-		m.Tag = n.Name
-	}
-	return m, err
 }

@@ -106,7 +106,7 @@ func (env *Env) keepFresh(ctx context.Context, k *keepers, guns []ref.GUN) error
 		}
 	}
 	log := slog.New(slog.NewTextHandler(logLines{env}, nil))
-	log.Info("keeping trust data fresh", "repositories", len(guns), "every", every.String())
+	log.Info("keeping trust data fresh", slog.Int("repositories", len(guns)), slog.Duration("every", every))
 	return (&app.Keeper{GUNs: guns, Every: every, Refresh: k.refresh, Log: log}).Run(ctx)
 }
 

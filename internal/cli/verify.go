@@ -25,7 +25,8 @@ type verified struct {
 	Digest      ref.Digest   `json:"digest"`    // what the registry serves and the signature names
 	DecidedBy   string       `json:"decidedBy"` // the most trusted role that names the image
 	Roles       []signedRole `json:"roles"`
-	Expires     time.Time    `json:"expires,omitzero"` // the soonest of the metadata used
+	Unknown     []brokenRole `json:"unknown,omitempty"` // roles whose metadata is broken, expired or out of reach
+	Expires     time.Time    `json:"expires,omitzero"`  // the soonest of the metadata used
 	RootVersion int64        `json:"rootVersion"`
 	RootKeys    []string     `json:"rootKeys"`
 
@@ -49,6 +50,12 @@ type signedRole struct {
 	Expires time.Time  `json:"expires,omitzero"`
 	Format  string     `json:"format,omitempty"` // of a signature that is not trust data
 	Signer  string     `json:"signer,omitempty"` // whom its certificate names
+}
+
+type brokenRole struct {
+	Role   string `json:"role"`
+	Reason string `json:"reason"`
+	err    error
 }
 
 func newVerify(env *Env) *cobra.Command {
@@ -114,11 +121,12 @@ func (env *Env) verify(ctx context.Context, r ref.Reference, roles []string) (*v
 	if err != nil {
 		return nil, nil, err
 	}
-	served, err := env.Settings.Registry().Manifest(ctx, r)
+	services := env.Settings.Trust(env)
+	served, err := services.Registry.Manifest(ctx, r)
 	if err != nil {
 		return nil, nil, err // before the evidence: what cannot be looked at is neither good nor bad
 	}
-	v, b, err := env.evidence(ctx, gun, pins, r)
+	v, b, err := env.evidence(ctx, services.Client, gun, pins, r)
 	if fault.Is(err, fault.NotFound) {
 		return nil, nil, fault.As(fault.Untrusted, err) // evidence was looked for and is missing
 	} else if err != nil {
@@ -131,6 +139,9 @@ func (env *Env) verify(ctx context.Context, r ref.Reference, roles []string) (*v
 	b.served = served.Descriptor
 	for _, role := range roles {
 		i := slices.IndexFunc(v.Roles, func(s signedRole) bool { return s.Role == role })
+		if u := slices.IndexFunc(v.Unknown, func(u brokenRole) bool { return u.Role == role }); u >= 0 {
+			return nil, nil, v.Unknown[u].err
+		}
 		if i < 0 {
 			err := fault.Errorf(fault.Untrusted, "role %q does not name %q", role, r)
 			return nil, nil, fault.Hint(err, "whoever holds its key runs: plimsoll sign %s --as %s", r, role)
@@ -143,8 +154,8 @@ func (env *Env) verify(ctx context.Context, r ref.Reference, roles []string) (*v
 }
 
 // evidence returns what the trust data of gun says about r.
-func (env *Env) evidence(ctx context.Context, gun ref.GUN, pins trust.Pins, r ref.Reference) (v *verified, b *basis, err error) {
-	trusted, err := env.Settings.Trust(env).Client.Refresh(ctx, gun, pins)
+func (env *Env) evidence(ctx context.Context, c *trust.Client, gun ref.GUN, pins trust.Pins, r ref.Reference) (v *verified, b *basis, err error) {
+	trusted, err := c.Refresh(ctx, gun, pins)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -160,26 +171,14 @@ func (env *Env) evidence(ctx context.Context, gun ref.GUN, pins trust.Pins, r re
 	if v.DecidedBy, v.Digest, err = trusted.Decide(ctx, r); err != nil {
 		return nil, nil, err
 	}
-	status, err := trusted.Status(ctx)
-	if err != nil {
-		return nil, nil, err
-	}
-	for _, role := range status.Roles {
-		if d, ok := s.Roles[role.Role]; ok {
-			v.Roles = append(v.Roles, signedRole{Role: role.Role, Digest: d, Keys: signers(role), Expires: role.Expires})
+	for _, role := range trusted.Order() {
+		if err := s.Errors[role]; err != nil {
+			v.Unknown = append(v.Unknown, brokenRole{role, err.Error(), err})
+		} else if d, ok := s.Roles[role]; ok {
+			v.Roles = append(v.Roles, signedRole{Role: role, Digest: d, Keys: s.Signers[role], Expires: s.Expiries[role]})
 		}
 	}
 	return v, &basis{speakers: trusted.SpeakersFor(r)}, nil
-}
-
-func signers(r trust.RoleStatus) []string {
-	var all []string
-	for _, k := range r.Keys {
-		if k.Signed {
-			all = append(all, k.Fingerprint)
-		}
-	}
-	return all
 }
 
 func (env *Env) printVerified(v *verified) error {
@@ -206,6 +205,9 @@ func (env *Env) printVerified(v *verified) error {
 				}
 				fmt.Fprintf(w, "%s\t%s\t%s\n", printable(r.Role), oneLine(k), names)
 			}
+		}
+		for _, u := range v.Unknown {
+			fmt.Fprintf(w, "%s\t-\tnot known: %s\n", printable(u.Role), printable(u.Reason))
 		}
 		if len(v.Attested) > 0 {
 			fmt.Fprint(w, "\nROOT KEY\tTOKEN\n")

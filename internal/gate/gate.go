@@ -72,6 +72,7 @@ type Statement struct {
 	GUN         ref.GUN
 	Roles       map[string]ref.Digest // role → digest that it names
 	Signers     map[string][]string   // role → fingerprints of the keys that signed it
+	Errors      map[string]error      // role → why it is not known what it says
 	Expires     time.Time             // the soonest expiry of the metadata used
 	RootKeys    []string              // fingerprints of the root's keys
 	RootVersion int64
@@ -86,7 +87,8 @@ type Truster interface {
 	// Statement returns what the collection of gun says, asked by r's tag or,
 	// if r has a digest, by digest (DESIGN.md decision 1). NotFound if there is
 	// no trust data or no role names the image; Untrusted if it is expired,
-	// rolled back or wrongly signed.
+	// rolled back or wrongly signed. What is wrong with one role only stands in
+	// Errors.
 	Statement(ctx context.Context, gun ref.GUN, pins Pins, r ref.Reference) (*Statement, error)
 }
 

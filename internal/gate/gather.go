@@ -46,7 +46,7 @@ func (g *Gate) signatures(ctx context.Context, m *image.Image, f *policy.Facts, 
 	if s == nil || s.GUN != f.GUN {
 		return fault.Errorf(fault.Untrusted, "the trust data is not about %q", f.GUN)
 	}
-	f.Roles, f.Signers, f.Expires = s.Roles, s.Signers, s.Expires
+	f.Roles, f.Signers, f.RoleErrs, f.Expires = s.Roles, s.Signers, s.Errors, s.Expires
 	for _, fingerprint := range s.RootKeys {
 		f.RootKeys = append(f.RootKeys, g.rootKey(fingerprint, s.Attestations[fingerprint]))
 	}

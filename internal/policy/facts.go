@@ -21,6 +21,7 @@ type Facts struct {
 
 	Roles     map[string]ref.Digest // role → digest that it names
 	Signers   map[string][]string   // role → fingerprints of the keys that signed it
+	RoleErrs  map[string]error      // role → why it is not known what it names
 	Expires   time.Time             // of the soonest metadata behind Roles
 	SignedErr error
 	RootKeys  []RootKey

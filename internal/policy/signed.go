@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"plimsoll/internal/fault"
 	"plimsoll/internal/verdict"
 )
 
@@ -24,12 +25,19 @@ func (s *Signed) judge(now time.Time, f *Facts) verdict.Reason {
 	}
 	var agreed [][]string // the signers of each role that names the digest
 	var lines []string
-	differ := 0
+	differ, unknown, hint := 0, 0, ""
 	for _, role := range s.Roles {
-		switch d := f.Roles[role]; d {
-		case "":
+		d, err := f.Roles[role], f.RoleErrs[role]
+		switch {
+		case err != nil: // broken or expired: it counts as missing, and not in silence
+			if classOf(err) == verdict.Unavailable {
+				unknown++
+			}
+			lines = append(lines, fmt.Sprintf("what %s says is not known: %v", role, err))
+			hint = fault.HintOf(err)
+		case d == "":
 			lines = append(lines, f.unnamed(role)...)
-		case f.Digest:
+		case d == f.Digest:
 			agreed = append(agreed, f.Signers[role])
 			lines = append(lines, fmt.Sprintf("%s names %s", role, d))
 		default:
@@ -47,7 +55,12 @@ func (s *Signed) judge(now time.Time, f *Facts) verdict.Reason {
 	}
 	if agree < s.Threshold || s.Threshold < 1 {
 		r = deny(ruleSigned, f.classOfForeign(), "%d of the roles %s name %s, %d are demanded", agree, strings.Join(s.Roles, ", "), f.Digest, s.Threshold)
-		r.Hint = f.hintOfForeign()
+		if r.Hint = f.hintOfForeign(); hint != "" {
+			r.Hint = hint
+		}
+		if agree+unknown >= s.Threshold {
+			r.Class = verdict.Unavailable // it could not be looked at
+		}
 		if differ > 0 {
 			r.Message = fmt.Sprintf("what is served, %s, is not what was signed: %s", f.Digest, r.Message)
 		}

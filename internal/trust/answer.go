@@ -173,7 +173,7 @@ func parseAnswerFile(b []byte) (*Answer, error) {
 	if err == nil && len(o.rest()) > 0 {
 		err = fault.Errorf(fault.Invalid, "unknown fields %q", slices.Sorted(maps.Keys(o.rest())))
 	}
-	if err == nil && !(isHex(a.ceremony) && isHex(strings.TrimPrefix(a.fingerprint, "sha256:"))) {
+	if err == nil && (!isHex(a.ceremony) || !isHex(strings.TrimPrefix(a.fingerprint, "sha256:"))) {
 		err = fault.Errorf(fault.Invalid, "ceremony or key is not named by a digest")
 	}
 	for _, role := range inOrder(signed) {

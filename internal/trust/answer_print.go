@@ -77,7 +77,7 @@ func (c *Ceremony) packed(a *Answer) ([]byte, error) {
 		if len(s.sig) > maxSignature {
 			return nil, fault.Errorf(fault.Invalid, "a signature of %d bytes is not printed", len(s.sig))
 		}
-		b = append(append(b, byte(len(s.sig))), s.sig...)
+		b = append(append(b, byte(len(s.sig))), s.sig...) //nolint:gosec // at most maxSignature
 	}
 	sum := sha256.Sum256(b)
 	return append(b, sum[:sumBytes]...), nil

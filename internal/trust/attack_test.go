@@ -59,8 +59,9 @@ func TestRepositorySwap(t *testing.T) {
 		f := w.files()
 		w.forge(f, "1.releases.json", func(s map[string]any) { s[gunField] = string(otherGUN) }, "releases")
 		w.relink(f, 9, map[string]int64{RoleTargets: 3, "releases": 1})
-		_, err := w.ask(f, ":v1")
-		w.refused(err, "another repository")
+		s, err := w.ask(f, ":v1")
+		w.must(err)
+		w.refused(s.Errors["releases"], "another repository")
 	})
 }
 

@@ -41,7 +41,7 @@ func (r *Repository) Propose(ctx context.Context, ch Changes) (c *Ceremony, err 
 		return nil, err
 	}
 	s := &signing{now: now, expiries: r.cfg.Expiries, makers: r.cfg.Makers}
-	proposed, current, err := d.documents(ctx, s, ch)
+	all, err := d.documents(ctx, s, ch)
 	if err != nil {
 		return nil, err
 	}
@@ -51,7 +51,7 @@ func (r *Repository) Propose(ctx context.Context, ch Changes) (c *Ceremony, err 
 			return nil, err
 		}
 	}
-	return newCeremony(d.gun, ch.Until, proposed, current, chain)
+	return newCeremony(d.gun, ch.Until, all, chain)
 }
 
 // proposalDraft begins a draft over what is published now.
@@ -122,8 +122,10 @@ func (d *draft) configure(ctx context.Context, c RoleConfig) error {
 	return d.rotate(ctx, c.Name, c.Keys, c.Threshold)
 }
 
-// speakers returns who signs a role as the draft stands.
-func (d *draft) speakers(role string) (signedBy, bool) {
+// speakers returns who signs a role, or a group or bin of one, as the draft
+// stands.
+func (d *draft) speakers(name string) (signedBy, bool) {
+	role := ownerOf(name)
 	if r, ok := d.root.Roles[role]; ok {
 		return signedBy{d.root.Keys, r}, true
 	}
@@ -133,56 +135,104 @@ func (d *draft) speakers(role string) (signedBy, bool) {
 	return signedBy{}, false
 }
 
+// documents are what holders are to sign, and what it follows, by name.
+type documents struct {
+	proposed map[string]body
+	current  map[string]*metadata[*targets]
+}
+
 // documents returns what the holders are to sign, with versions and expiries,
 // and the metadata that it follows.
-func (d *draft) documents(ctx context.Context, s *signing, ch Changes) (map[string]body, map[string]*metadata[*targets], error) {
-	proposed, current := map[string]body{}, map[string]*metadata[*targets]{}
+func (d *draft) documents(ctx context.Context, s *signing, ch Changes) (documents, error) {
+	all := documents{map[string]body{}, map[string]*metadata[*targets]{}}
 	if d.trusted != nil {
-		current[RoleTargets] = d.trusted.targets
+		all.current[RoleTargets] = d.trusted.targets
 	}
 	if d.newRoot {
 		if err := errors.Join(d.root.honest(s.makers), s.stamp(&d.root.header, RoleRoot)); err != nil {
-			return nil, nil, err
+			return all, err
 		}
-		proposed[RoleRoot] = d.root
+		all.proposed[RoleRoot] = d.root
 	}
-	for _, role := range slices.Sorted(maps.Keys(d.signed)) {
-		t := d.signed[role]
-		was, err := d.follows(ctx, role)
-		if err != nil {
-			return nil, nil, err
+	for _, name := range slices.Sorted(maps.Keys(d.signed)) {
+		if err := d.document(ctx, s, ch, name, &all); err != nil {
+			return all, err
 		}
-		by, _ := d.speakers(role)
-		if was != nil && same(was.Signed.encode(), t.encode()) && by.held(ch.Held) {
-			continue
-		}
-		if was == nil && ch.Init && by.held(ch.Held) {
-			continue
-		}
-		if was != nil {
-			current[role], t.Version = was, was.Signed.Version
-		}
-		if err := s.stamp(&t.header, role); err != nil {
-			return nil, nil, err
-		}
-		proposed[role] = t
 	}
-	if len(proposed) == 0 {
+	switch n := len(all.proposed); {
+	case n == 0:
 		err := fault.Errorf(fault.Usage, "this changes nothing that holders would have to sign")
-		return nil, nil, fault.Hint(err, "plimsoll trust ceremony begin --help shows what a ceremony can change")
+		return all, fault.Hint(err, "plimsoll trust ceremony begin --help shows what a ceremony can change")
+	case n > maxDocuments:
+		err := fault.Errorf(fault.Invalid, "a ceremony of %d documents is too large: a role that names so much keeps it in bins, and each is signed", n)
+		return all, fault.Hint(err, "hold enough of the role's keys on one machine for this change, or name them with --with URI")
 	}
-	return proposed, current, nil
+	return all, nil
 }
 
-// follows returns what a role says now; nil if it never signed.
-func (d *draft) follows(ctx context.Context, role string) (*metadata[*targets], error) {
-	switch {
-	case d.trusted == nil:
+// document adds a role, or a group or bin of one, unless it says nothing new and
+// is signed again by keys that are held.
+func (d *draft) document(ctx context.Context, s *signing, ch Changes, name string, all *documents) error {
+	t := d.signed[name]
+	was, err := d.follows(ctx, name)
+	if err != nil {
+		return err
+	}
+	by, _ := d.speakers(name)
+	old := (was == nil && ch.Init) || (was != nil && saysNothingNew(name, t, was.Signed))
+	if old && by.held(ch.Held) {
+		return nil
+	}
+	if was != nil {
+		all.current[name], t.Version = was, was.Signed.Version
+	}
+	if err := s.stamp(&t.header, name); err != nil {
+		return err
+	}
+	all.proposed[name] = t
+	return nil
+}
+
+// saysNothingNew reports whether now says what was said before, but for the keys
+// of the role's own bins, which follow the role's.
+func saysNothingNew(name string, now, was *targets) bool {
+	return same(now.withoutBins(name).encode(), was.withoutBins(name).encode())
+}
+
+// withoutBins returns t without the keys of the own bins of the role that name
+// belongs to.
+func (t *targets) withoutBins(name string) *targets {
+	c := copyTargets(t)
+	if c.Delegations == nil {
+		return c
+	}
+	for i := range c.Delegations.Roles {
+		if r := &c.Delegations.Roles[i]; ownerOf(r.Name) != r.Name && ownerOf(r.Name) == ownerOf(name) {
+			r.keyRole = keyRole{}
+		}
+	}
+	c.Delegations.prune()
+	return c
+}
+
+// follows returns what a role, or a group or bin of one, says now; nil if it
+// never signed.
+func (d *draft) follows(ctx context.Context, name string) (*metadata[*targets], error) {
+	if d.trusted == nil {
 		return nil, nil
-	case role == RoleTargets:
+	}
+	if name == RoleTargets {
 		return d.trusted.targets, nil
 	}
-	return d.current(ctx, role)
+	s, ok := d.spoke(ownerOf(name))
+	if !ok {
+		return nil, nil
+	}
+	m, err := d.trusted.role(ctx, name, s.keys, s.need)
+	if fault.Is(err, fault.NotFound) {
+		return nil, nil
+	}
+	return m, err
 }
 
 // held reports whether enough of the keys are held.

@@ -63,18 +63,23 @@ func (c *Ceremony) checkCurrent() error {
 		return fault.Errorf(fault.Untrusted, "the current targets metadata is missing")
 	}
 	r := c.base().Signed
-	if err := c.checkFile(RoleTargets, top, signedBy{r.Keys, r.Roles[RoleTargets]}); err != nil {
+	by := signedBy{r.Keys, r.Roles[RoleTargets]}
+	if err := c.checkFile(RoleTargets, top, by); err != nil {
 		return err
 	}
-	for _, role := range slices.Sorted(maps.Keys(c.current)) {
+	for _, name := range slices.Sorted(maps.Keys(c.current)) {
+		role := ownerOf(name)
 		if role == RoleTargets {
+			if err := c.checkFile(name, c.current[name], by); err != nil {
+				return err
+			}
 			continue
 		}
 		d := top.Signed.Delegations.role(role)
 		if d == nil {
-			return fault.Errorf(fault.Untrusted, "%s metadata: nobody delegated to it", role)
+			return fault.Errorf(fault.Untrusted, "%s metadata: nobody delegated to it", name)
 		}
-		if err := c.checkFile(role, c.current[role], signedBy{top.Signed.Delegations.Keys, d.keyRole}); err != nil {
+		if err := c.checkFile(name, c.current[name], signedBy{top.Signed.Delegations.Keys, d.keyRole}); err != nil {
 			return err
 		}
 	}
@@ -187,7 +192,7 @@ func checkChanges(name string, now, was *targets) error {
 	if old == nil {
 		old = &delegations{}
 	}
-	if !same(d.rest, old.rest) {
+	if !same(d.rest, old.rest) || d.Succinct != nil {
 		return unknownChange(name)
 	}
 	for i := range d.Roles {

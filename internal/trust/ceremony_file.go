@@ -51,13 +51,13 @@ func (c *Ceremony) Marshal() ([]byte, error) {
 
 // newCeremony returns the ceremony of the proposals after it has verified them
 // as [ParseCeremony] does.
-func newCeremony(gun ref.GUN, until time.Time, proposed map[string]body, current map[string]*metadata[*targets], roots []*metadata[*root]) (*Ceremony, error) {
+func newCeremony(gun ref.GUN, until time.Time, all documents, roots []*metadata[*root]) (*Ceremony, error) {
 	v := map[string]any{"plimsoll": ceremonyForm, "gun": string(gun), "until": until.UTC().Format(timeForm)}
-	documents, files, chain := map[string]any{}, map[string]any{}, make([]any, 0, len(roots))
-	for role, b := range proposed {
-		documents[role] = b.encode()
+	signed, files, chain := map[string]any{}, map[string]any{}, make([]any, 0, len(roots))
+	for role, b := range all.proposed {
+		signed[role] = b.encode()
 	}
-	for role, m := range current {
+	for role, m := range all.current {
 		file, err := parseJSON(m.file)
 		if err != nil {
 			return nil, wrap(role, err)
@@ -71,7 +71,7 @@ func newCeremony(gun ref.GUN, until time.Time, proposed map[string]body, current
 		}
 		chain = append(chain, file)
 	}
-	v["proposed"], v["current"], v["roots"] = documents, files, chain
+	v["proposed"], v["current"], v["roots"] = signed, files, chain
 	b, err := encodeJSON(v)
 	if err != nil {
 		return nil, err

@@ -78,8 +78,8 @@ func (r *Repository) startDraft(ctx context.Context, c *Ceremony, g *given, chan
 		err := fault.Errorf(fault.Conflict, "%q has trust data already, which is not what this ceremony starts", c.gun)
 		return nil, fault.Hint(err, "plimsoll trust pin %s shows its root", c.gun)
 	}
-	d := &draft{gun: c.gun, top: newTargets(c.gun), signed: map[string]*targets{}}
-	return d, d.adopt(ctx, c, g)
+	d := &draft{gun: c.gun, top: newTargets(c.gun), signed: map[string]*targets{}, read: map[string]*targets{}}
+	return d, d.enact(ctx, c, g)
 }
 
 // finish turns d, the collection as it is now, into what the ceremony makes of
@@ -88,44 +88,37 @@ func (d *draft) finish(ctx context.Context, c *Ceremony, g *given) error {
 	if err := d.stands(ctx, c); err != nil {
 		return err
 	}
-	return d.adopt(ctx, c, g)
+	return d.enact(ctx, c, g)
 }
 
-// adopt puts the ceremony's documents into d. Roles whose keys change are signed
-// again.
-func (d *draft) adopt(ctx context.Context, c *Ceremony, g *given) error {
+// enact puts the ceremony's documents into d. Roles whose keys change are signed
+// again, with their bins.
+func (d *draft) enact(ctx context.Context, c *Ceremony, g *given) error {
 	d.given = g
 	if c.root != nil {
 		r := *c.root.signed
 		d.root, d.newRoot = &r, true
 	}
-	if p := c.roles[RoleTargets]; p != nil {
-		d.top = copyTargets(p.signed)
-		d.signed[RoleTargets] = d.top
-	} else if d.trusted == nil || keysChanged(d.trusted.root.Signed, d.root, RoleTargets) {
-		d.signed[RoleTargets] = d.top
+	for name, p := range c.roles {
+		d.signed[name] = copyTargets(p.signed)
 	}
-	for role, p := range c.roles {
-		if role != RoleTargets {
-			d.signed[role] = copyTargets(p.signed)
-		}
+	if t := d.signed[RoleTargets]; t != nil {
+		d.top = t
 	}
-	if d.trusted == nil || d.top.Delegations == nil {
+	if d.trusted == nil {
+		d.signed[RoleTargets] = d.top
 		return nil
 	}
-	for i := range d.top.Delegations.Roles {
-		role := &d.top.Delegations.Roles[i]
-		all := d.trusted.targets.Signed.Delegations
-		before := all.role(role.Name)
-		if d.signed[role.Name] != nil || before == nil || before.same(all.Keys, role.keyRole, d.top.Delegations.Keys) {
-			continue
-		}
-		m, err := d.current(ctx, role.Name)
+	for _, role := range append([]string{RoleTargets}, d.delegated()...) {
+		before, ok := d.spoke(role)
+		now, err := d.speaks(role)
 		if err != nil {
 			return err
 		}
-		if m != nil {
-			d.signed[role.Name] = copyTargets(m.Signed)
+		if ok && !before.same(now) {
+			if err := d.again(ctx, role); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
@@ -147,8 +140,9 @@ func (d *draft) stands(ctx context.Context, c *Ceremony) error {
 			return err
 		}
 		was := c.current[role]
+		_, lost := d.adopted[role]
 		switch {
-		case (m == nil) != (was == nil), m != nil && !bytes.Equal(m.signed, was.signed):
+		case lost, (m == nil) != (was == nil), m != nil && !bytes.Equal(m.signed, was.signed):
 			return moved(c, "%s was signed meanwhile, the ceremony stands on what it said before", shown(role))
 		}
 	}

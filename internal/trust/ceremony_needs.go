@@ -56,9 +56,10 @@ func (c *Ceremony) demands() []demand {
 	return all
 }
 
-// speakers returns who signs a targets role after the ceremony. The zero value,
+// speakers returns who signs a targets role, or a bin of one, after the ceremony. The zero value,
 // which nobody can meet, if nobody delegates to it.
-func (c *Ceremony) speakers(role string) signedBy {
+func (c *Ceremony) speakers(name string) signedBy {
+	role := ownerOf(name)
 	if role == RoleTargets {
 		r := c.newRoot()
 		return signedBy{r.Keys, r.Roles[RoleTargets]}

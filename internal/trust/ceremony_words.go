@@ -3,6 +3,7 @@ package trust
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"regexp"
@@ -196,7 +197,7 @@ func (h hashes) words() string {
 	return strings.Join(all, " ")
 }
 
-var platformFields = []string{"chainID", "config", "manifest", "platform"}
+var platformFields = []string{"chainID", "config", "manifest", "platform", "size"}
 
 // tellable reports whether a target says nothing but what [target.platformWords]
 // tells.
@@ -204,9 +205,21 @@ func tellable(path string, f target) bool {
 	if f.Custom == nil {
 		return true
 	}
-	list, ok := f.Custom["platforms"].([]any)
+	if !strings.HasPrefix(path, "sha256/") {
+		return false
+	}
+	if list, ok := f.Custom[imagesField].([]any); ok {
+		if len(f.images()) != len(list) {
+			return false
+		}
+		if len(f.Custom) == 1 {
+			return true
+		}
+	}
+	list, ok := f.Custom[platformsField].([]any)
 	_, media := f.Custom["mediaType"].(string)
-	if !ok || !media || len(f.Custom) != 2 || !strings.HasPrefix(path, "sha256/") {
+	known := without(without(without(f.Custom, imagesField), platformsField), "mediaType")
+	if !ok || !media || len(known) > 0 {
 		return false
 	}
 	for _, v := range list {
@@ -215,7 +228,9 @@ func tellable(path string, f target) bool {
 			return false
 		}
 		for _, name := range platformFields {
-			if _, ok := p[name].(string); !ok {
+			_, text := p[name].(string)
+			_, number := p[name].(json.Number)
+			if text == (name == "size") || number != (name == "size") {
 				return false
 			}
 		}
@@ -229,11 +244,14 @@ func (t target) platformWords() []string {
 	if media, ok := t.Custom["mediaType"].(string); ok {
 		w.line("    media type %s", shown(media))
 	}
-	list, _ := t.Custom["platforms"].([]any)
+	for _, image := range t.images() {
+		w.line("    is a platform of %s", shown(image))
+	}
+	list, _ := t.Custom[platformsField].([]any)
 	for _, v := range list {
 		p, _ := v.(map[string]any)
 		text := func(name string) string { s, _ := p[name].(string); return shown(s) }
-		w.line("    for %s: manifest %s, config %s, layers %s", text("platform"), text("manifest"), text("config"), text("chainID"))
+		w.line("    for %s: manifest %s of %d bytes, config %s, layers %s", text("platform"), text("manifest"), parseSize(p["size"]), text("config"), text("chainID"))
 	}
 	return w.lines
 }

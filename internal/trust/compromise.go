@@ -137,8 +137,10 @@ func addSigned[T body](e *Exposure, role string, m *metadata[T], r *root) {
 // exposeTargets adds the targets roles: those that the key speaks for and those
 // whose metadata it signed.
 func (t *Trusted) exposeTargets(ctx context.Context, e *Exposure) error {
-	r := t.root.Signed
-	e.addTargets(RoleTargets, t.targets, signedBy{r.Keys, r.Roles[RoleTargets]})
+	draft := draftOf(t) // to read with: nothing is changed
+	if err := e.addTargets(ctx, draft, t.top(), t.targets); err != nil {
+		return err
+	}
 	d := t.targets.Signed.Delegations
 	if d == nil {
 		return nil
@@ -146,7 +148,7 @@ func (t *Trusted) exposeTargets(ctx context.Context, e *Exposure) error {
 	for i := range d.Roles {
 		role := &d.Roles[i]
 		all := role.of(d.Keys)
-		if !hasFingerprint(all, e.Fingerprint) {
+		if !hasFingerprint(all, e.Fingerprint) || ownerOf(role.Name) != role.Name {
 			continue
 		}
 		e.Roles = append(e.Roles, ExposedRole{Role: role.Name, Threshold: role.Threshold, Keys: len(all), Paths: slices.Clone(role.Paths)})
@@ -156,18 +158,27 @@ func (t *Trusted) exposeTargets(ctx context.Context, e *Exposure) error {
 		} else if err != nil {
 			return err
 		}
-		e.addTargets(role.Name, m, signedBy{d.Keys, role.keyRole})
+		if err := e.addTargets(ctx, draft, step{name: role.Name, keys: d.Keys, need: role.keyRole}, m); err != nil {
+			return err
+		}
 	}
 	return nil
 }
 
-func (e *Exposure) addTargets(role string, m *metadata[*targets], by signedBy) {
-	if !m.signers(by.keys, by.role)[e.Fingerprint] {
-		return
+func (e *Exposure) addTargets(ctx context.Context, d *draft, s step, m *metadata[*targets]) error {
+	if !m.signers(s.keys, s.need)[e.Fingerprint] {
+		return nil
 	}
-	f := SignedFile{Role: role, Version: m.Signed.Version, Expires: m.Signed.Expires}
-	for _, name := range slices.Sorted(maps.Keys(m.Signed.Targets)) {
-		digest := m.Signed.Targets[name].Hashes["sha256"]
+	f := SignedFile{Role: s.name, Version: m.Signed.Version, Expires: m.Signed.Expires}
+	all, err := d.all(ctx, s.name)
+	if err != nil {
+		return err
+	}
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		if all[name].onlyPlatform() {
+			continue // it goes with its image
+		}
+		digest := all[name].Hashes["sha256"]
 		if digest != "" {
 			digest = "sha256:" + digest
 		}
@@ -175,10 +186,13 @@ func (e *Exposure) addTargets(role string, m *metadata[*targets], by signedBy) {
 	}
 	if d := m.Signed.Delegations; d != nil {
 		for i := range d.Roles {
-			f.Roles = append(f.Roles, d.Roles[i].Name)
+			if !d.isOwnGroup(s, d.Roles[i].Name) {
+				f.Roles = append(f.Roles, d.Roles[i].Name)
+			}
 		}
 	}
 	e.Signed = append(e.Signed, f)
+	return nil
 }
 
 // recovery adds what takes the key away: a new root if a top-level role has it,

@@ -16,7 +16,9 @@ type draft struct {
 	gun     ref.GUN
 	root    *root
 	top     *targets
-	signed  map[string]*targets // targets roles that must be signed again
+	signed  map[string]*targets // targets roles, and bins of theirs, that must be signed again
+	read    map[string]*targets // what else was read
+	adopted map[string]adopted  // what was lost and is published again
 	newRoot bool
 	given   *given // what a ceremony brought
 }
@@ -43,7 +45,7 @@ func newDraft(gun ref.GUN, c InitConfig) (*draft, error) {
 		r.attest(ks...)
 	}
 	top := newTargets(gun)
-	return &draft{gun: gun, root: r, top: top, newRoot: true, signed: map[string]*targets{RoleTargets: top}}, nil
+	return &draft{gun: gun, root: r, top: top, newRoot: true, signed: map[string]*targets{RoleTargets: top}, read: map[string]*targets{}}, nil
 }
 
 // close unlocks what the draft is based on.
@@ -78,7 +80,7 @@ func checkKeys(role string, ks []*Key, threshold int) error {
 func draftOf(t *Trusted) *draft {
 	r := *t.root.Signed
 	r.Keys, r.Roles = maps.Clone(r.Keys), maps.Clone(r.Roles)
-	return &draft{trusted: t, gun: t.gun, root: &r, top: copyTargets(t.targets.Signed), signed: map[string]*targets{}}
+	return &draft{trusted: t, gun: t.gun, root: &r, top: copyTargets(t.targets.Signed), signed: map[string]*targets{}, read: map[string]*targets{}, adopted: map[string]adopted{}}
 }
 
 func copyTargets(t *targets) *targets {
@@ -92,44 +94,82 @@ func copyTargets(t *targets) *targets {
 	return &c
 }
 
-// targets returns a role's metadata for changing, and marks it to be signed.
-// NotFound if nobody delegated to it.
-func (d *draft) targets(ctx context.Context, role string) (*targets, error) {
-	if t := d.signed[role]; t != nil {
-		return t, nil
-	}
+// speaks returns role with the keys that speak for it after this change. NotFound
+// if nobody delegated to it.
+func (d *draft) speaks(role string) (step, error) {
 	if role == RoleTargets {
-		d.signed[role] = d.top
-		return d.top, nil
+		return step{name: role, keys: d.root.Keys, need: d.root.Roles[role]}, nil
 	}
 	r := d.top.Delegations.role(role)
-	if r == nil {
+	if r == nil || ownerOf(role) != role {
 		err := fault.Errorf(fault.NotFound, "%q has no role %q", d.gun, role)
-		return nil, fault.Hint(err, "plimsoll trust delegate %s %s --key URI", d.gun, role)
+		return step{}, fault.Hint(err, "plimsoll trust delegate %s %s --key URI", d.gun, role)
 	}
-	t := newTargets(d.gun)
-	if d.trusted != nil {
-		m, err := d.current(ctx, role)
-		if err != nil {
-			return nil, err
-		}
-		if m != nil {
-			t = copyTargets(m.Signed)
-		}
-	}
-	d.signed[role] = t
-	return t, nil
+	return step{name: role, keys: d.top.Delegations.Keys, need: r.keyRole}, nil
 }
 
-// current returns what a delegated role signed last, verified as it was
-// delegated before this change; nil if it never signed.
-func (d *draft) current(ctx context.Context, role string) (*metadata[*targets], error) {
+// spoke returns role with the keys that spoke for it before this change; false
+// if it did not exist.
+func (d *draft) spoke(role string) (step, bool) {
+	if d.trusted == nil {
+		return step{}, false
+	}
+	if role == RoleTargets {
+		return d.trusted.top(), true
+	}
 	before := d.trusted.targets.Signed.Delegations
 	r := before.role(role)
 	if r == nil {
+		return step{}, false
+	}
+	return step{name: role, keys: before.Keys, need: r.keyRole}, true
+}
+
+// look returns the metadata of role or of one of its groups and bins, name, as
+// it is in this change; nil if it was never signed. It must not be changed.
+func (d *draft) look(ctx context.Context, role, name string) (*targets, error) {
+	if t := d.signed[name]; t != nil {
+		return t, nil
+	}
+	if name == RoleTargets {
+		return d.top, nil
+	}
+	if t := d.read[name]; t != nil {
+		return t, nil
+	}
+	m, err := d.current(ctx, name)
+	if err != nil || m == nil {
+		return nil, err
+	}
+	d.read[name] = m.Signed
+	return m.Signed, nil
+}
+
+// change is look for changing: what it returns will be signed.
+func (d *draft) change(ctx context.Context, role, name string) (*targets, error) {
+	if d.signed[name] == nil {
+		t, err := d.look(ctx, role, name)
+		switch {
+		case err != nil:
+			return nil, err
+		case t == nil:
+			t = newTargets(d.gun)
+		case name != RoleTargets:
+			t = copyTargets(t)
+		}
+		d.signed[name] = t
+	}
+	return d.signed[name], nil
+}
+
+// current returns what a targets role, or one of its groups and bins, signed
+// last, verified as it was delegated before this change; nil if it never signed.
+func (d *draft) current(ctx context.Context, name string) (*metadata[*targets], error) {
+	before, ok := d.spoke(ownerOf(name))
+	if !ok {
 		return nil, nil
 	}
-	m, err := d.trusted.role(ctx, role, before.Keys, r.keyRole)
+	m, err := d.trusted.role(ctx, name, before.keys, before.need)
 	if fault.Is(err, fault.NotFound) {
 		return nil, nil
 	}
@@ -167,14 +207,7 @@ func (d *draft) rekey(ctx context.Context, role string, ks []*Key, threshold int
 	}
 	all.prune()
 	d.signed[RoleTargets] = d.top
-	if d.trusted == nil {
-		return nil
-	}
-	m, err := d.current(ctx, role)
-	if err == nil && m != nil && d.signed[role] == nil {
-		d.signed[role] = copyTargets(m.Signed)
-	}
-	return err
+	return d.again(ctx, role)
 }
 
 // prune forgets keys that no role has.
@@ -188,6 +221,9 @@ func (d *delegations) prune() {
 
 // rotate gives a role new keys.
 func (d *draft) rotate(ctx context.Context, role string, ks []*Key, threshold int) error {
+	if ownerOf(role) != role {
+		return fault.Errorf(fault.NotFound, "%q has no role %q", d.gun, role)
+	}
 	was, top := d.root.Roles[role]
 	if r := d.top.Delegations.role(role); !top && r != nil {
 		was = r.keyRole
@@ -213,7 +249,7 @@ func (d *draft) rotate(ctx context.Context, role string, ks []*Key, threshold in
 	d.root.attest(ks...)
 	d.newRoot = true
 	if role == RoleTargets {
-		d.signed[role] = d.top
+		return d.again(ctx, role)
 	}
 	return nil
 }

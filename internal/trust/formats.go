@@ -84,6 +84,9 @@ func (t *Trusted) Speakers() []Speaker {
 	if d := t.targets.Signed.Delegations; d != nil {
 		for i := range d.Roles {
 			role := &d.Roles[i]
+			if d.isOwnGroup(t.top(), role.Name) {
+				continue
+			}
 			all = append(all, Speaker{role.Name, role.Threshold, role.of(d.Keys)})
 		}
 	}

@@ -19,6 +19,7 @@ type step struct {
 	keys  keys
 	need  keyRole
 	depth int
+	part  bool // a group or bin of the role above it, which was signed when it was made
 }
 
 // lookup returns the target of that name from the most trusted role that has
@@ -38,8 +39,10 @@ func (t *Trusted) lookup(ctx context.Context, name string) (found, error) {
 		}
 		visited[s.name] = true
 		m, err := t.role(ctx, s.name, s.keys, s.need)
-		if fault.Is(err, fault.NotFound) && s.name != RoleTargets {
+		if fault.Is(err, fault.NotFound) && s.name != RoleTargets && !s.part {
 			continue
+		} else if fault.Is(err, fault.NotFound) {
+			return found{}, fault.As(fault.Untrusted, err)
 		} else if err != nil {
 			return found{}, err
 		}
@@ -49,6 +52,9 @@ func (t *Trusted) lookup(ctx context.Context, name string) (found, error) {
 		children, terminating := m.Signed.Delegations.covering(name, s.depth+1)
 		if terminating {
 			stack = nil
+		}
+		if !t.plain {
+			children = settle(s, children)
 		}
 		slices.Reverse(children)
 		stack = append(stack, children...)
@@ -63,47 +69,17 @@ func (d *delegations) covering(name string, depth int) (all []step, terminating 
 		return nil, false
 	}
 	if s := d.Succinct; s != nil { // a bin has the last word on what is its
-		return []step{{s.bin(name), d.Keys, s.keyRole, depth}}, true
+		return []step{{name: s.bin(name), keys: d.Keys, need: s.keyRole, depth: depth}}, true
 	}
 	for i := range d.Roles {
 		r := &d.Roles[i]
 		if !r.covers(name) {
 			continue
 		}
-		all = append(all, step{r.Name, d.Keys, r.keyRole, depth})
+		all = append(all, step{name: r.Name, keys: d.Keys, need: r.keyRole, depth: depth})
 		if r.Terminating {
 			return all, true
 		}
 	}
 	return all, false
-}
-
-// speaker is a role's metadata with the keys that may sign it.
-type speaker struct {
-	*metadata[*targets]
-	keys keys
-	need keyRole
-}
-
-// direct returns what each role says about name in its own metadata (TAP 3): the
-// top-level targets and the roles that they delegate to directly. A role that
-// one of those delegates to in turn is not asked: otherwise one of them could
-// make a role with another's name and answer for it.
-func (t *Trusted) direct(ctx context.Context, name string) (map[string]speaker, error) {
-	r := t.root.Signed
-	all := map[string]speaker{RoleTargets: {t.targets, r.Keys, r.Roles[RoleTargets]}}
-	children, _ := t.targets.Signed.Delegations.covering(name, 1)
-	if len(children) > t.limits.Roles {
-		return nil, fault.Errorf(fault.Untrusted, "%d roles speak for %q", len(children), name)
-	}
-	for _, s := range children {
-		m, err := t.role(ctx, s.name, s.keys, s.need)
-		if fault.Is(err, fault.NotFound) {
-			continue
-		} else if err != nil {
-			return nil, err
-		}
-		all[s.name] = speaker{m, s.keys, s.need}
-	}
-	return all, nil
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"slices"
 	"time"
 
 	"plimsoll/internal/fault"
@@ -26,6 +27,7 @@ type Record struct {
 	GUN      ref.GUN           `json:"gun"`
 	Keys     []HeldKey         `json:"keys"`
 	Expiries map[string]string `json:"expiries,omitempty"` // by role, as time.Duration prints
+	Begun    []string          `json:"begun,omitempty"`    // IDs of the ceremonies that began here, newest last
 }
 
 // HeldKey is a key that this machine can open.
@@ -44,6 +46,18 @@ func (r *Record) Hold(k HeldKey) {
 	}
 	r.Keys = append(r.Keys, k)
 }
+
+// maxBegun is how many ceremonies a record remembers.
+const maxBegun = 32
+
+// Begin remembers that a ceremony began on this machine.
+func (r *Record) Begin(c *Ceremony) {
+	r.Begun = append(slices.DeleteFunc(r.Begun, func(id string) bool { return id == c.ID() }), c.ID())
+	r.Begun = r.Begun[max(0, len(r.Begun)-maxBegun):]
+}
+
+// Began reports whether the ceremony began on this machine.
+func (r *Record) Began(c *Ceremony) bool { return slices.Contains(r.Begun, c.ID()) }
 
 // URI returns the URI of the key with that fingerprint, or "".
 func (r *Record) URI(fingerprint string) string {

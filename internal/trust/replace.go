@@ -58,11 +58,18 @@ func (d *draft) replace(ctx context.Context, r Replacement) error {
 }
 
 // roles returns the names of all roles, as the draft stands.
-func (d *draft) roles() []string {
-	all := slices.Clone(topLevel)
-	if d.top.Delegations != nil {
-		for i := range d.top.Delegations.Roles {
-			all = append(all, d.top.Delegations.Roles[i].Name)
+func (d *draft) roles() []string { return append(slices.Clone(topLevel), d.delegated()...) }
+
+// delegated returns the names of the roles that targets delegates to, other than
+// its own bins.
+func (d *draft) delegated() []string {
+	var all []string
+	if d.top.Delegations == nil {
+		return nil
+	}
+	for i := range d.top.Delegations.Roles {
+		if name := d.top.Delegations.Roles[i].Name; ownerOf(name) == name {
+			all = append(all, name)
 		}
 	}
 	return all
@@ -106,21 +113,68 @@ func initDraft(gun ref.GUN, roles []RoleConfig) (*draft, error) {
 // the images themselves: beside a digest that somebody knows, a thief may have
 // written platforms that are not its own.
 func (d *draft) sift(ctx context.Context, s Sift) error {
-	t, err := d.targets(ctx, s.Role)
+	all, err := d.all(ctx, s.Role)
 	if err != nil {
 		return err
 	}
-	clear(t.Targets)
+	for name := range all {
+		home, err := d.home(ctx, s.Role, name)
+		if err != nil {
+			return err
+		}
+		t, err := d.change(ctx, s.Role, home)
+		if err != nil {
+			return err
+		}
+		delete(t.Targets, name)
+	}
+	own, err := d.change(ctx, s.Role, s.Role)
+	if err != nil {
+		return err
+	}
+	if err := d.siftRoles(ctx, s, own); err != nil {
+		return err
+	}
 	for i := range s.Images {
 		if err := d.name(ctx, s.Role, &s.Images[i]); err != nil {
 			return err
 		}
 	}
-	if t.Delegations == nil {
+	return nil
+}
+
+// siftRoles takes out of own, what the role says itself, and out of its groups of
+// bins every delegation that is neither kept nor to a bin of its own.
+func (d *draft) siftRoles(ctx context.Context, s Sift, own *targets) error {
+	if own.Delegations == nil {
 		return nil
 	}
-	t.Delegations.Roles = slices.DeleteFunc(t.Delegations.Roles, func(r delegation) bool { return !slices.Contains(s.Roles, r.Name) })
-	t.Delegations.prune()
+	now, err := d.speaks(s.Role)
+	if err != nil {
+		return err
+	}
+	var groups []string
+	own.Delegations.Roles = slices.DeleteFunc(slices.Clone(own.Delegations.Roles), func(r delegation) bool {
+		if own.Delegations.isOwnGroup(now, r.Name) {
+			groups = append(groups, r.Name)
+			return false
+		}
+		return !slices.Contains(s.Roles, r.Name)
+	})
+	own.Delegations.prune()
+	for _, name := range groups {
+		group, err := d.change(ctx, s.Role, name)
+		if err != nil {
+			return err
+		}
+		clear(group.Targets)
+		var bins []delegation
+		for _, b := range group.Delegations.ownBins(now, name) {
+			bins = append(bins, *b)
+		}
+		group.Delegations.Roles = bins
+		group.Delegations.prune()
+	}
 	return nil
 }
 
@@ -129,15 +183,7 @@ func (d *draft) name(ctx context.Context, role string, m *Image) error {
 	if err := m.check(); err != nil {
 		return err
 	}
-	if err := d.mayName(role, m); err != nil {
-		return err
-	}
-	t, err := d.targets(ctx, role)
-	if err != nil {
-		return err
-	}
-	m.put(t)
-	return nil
+	return d.add(ctx, role, m)
 }
 
 // CanChange reports whether ch takes only keys that ch.Held

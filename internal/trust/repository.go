@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"plimsoll/internal/fault"
@@ -56,7 +58,10 @@ type RepositoryConfig struct {
 	Keys     Keyring
 	Expiries Expiries
 	Makers   key.AttestationRoots // a root is not signed that claims of keys what these do not vouch for
-	Tries    int                  // attempts when somebody else publishes at the same time; 0 means 8
+	// Announce, if set, is called before the first signature of each attempt with
+	// what will be signed. If it returns an error nothing is.
+	Announce func(ctx context.Context, all []Asked) error
+	Tries    int // attempts when somebody else publishes at the same time; 0 means 8
 }
 
 // Repository is the publisher's side of one trust collection. Every change reads
@@ -132,17 +137,13 @@ func (r *Repository) Sign(ctx context.Context, role string, images ...Image) err
 		}
 	}
 	return r.edit(ctx, func(d *draft) error {
-		t, err := d.targets(ctx, role)
-		if err != nil {
-			return err
-		}
 		for i := range images {
-			if err := d.mayName(role, &images[i]); err != nil {
+			if err := d.add(ctx, role, &images[i]); err != nil {
 				return err
 			}
-			images[i].put(t)
 		}
-		return nil
+		life := r.cfg.Expiries.of(role)
+		return d.fit(ctx, role, r.cfg.Client.cfg.Now().Add(life/4))
 	})
 }
 
@@ -154,13 +155,16 @@ func (r *Repository) Refresh(ctx context.Context) error {
 // edit changes an existing collection.
 func (r *Repository) edit(ctx context.Context, fn func(*draft) error) error {
 	return r.publish(ctx, func(change Change) (*draft, error) {
-		t, err := r.cfg.Client.open(ctx, r.cfg.GUN, r.cfg.Pins, change.Base(), true)
+		if change.Base() == nil { // says that there is nothing, or that it is gone
+			_, err := r.cfg.Client.open(ctx, r.cfg.GUN, r.cfg.Pins, nil, true)
+			return nil, err
+		}
+		d, err := r.begin(ctx, change)
 		if err != nil {
 			return nil, err
 		}
-		d := draftOf(t)
 		if err := fn(d); err != nil {
-			return nil, errors.Join(err, t.Close())
+			return nil, errors.Join(err, d.close())
 		}
 		return d, nil
 	})
@@ -198,11 +202,21 @@ func (r *Repository) attempt(ctx context.Context, build func(Change) (*draft, er
 	}
 	defer func() { err = errors.Join(err, d.close()) }()
 	s := signing{keys: r.cfg.Keys, now: r.cfg.Client.cfg.Now(), expiries: r.cfg.Expiries, makers: r.cfg.Makers, given: d.given}
+	if r.cfg.Announce != nil {
+		if err := r.cfg.Announce(ctx, s.plan(d)); err != nil {
+			return err
+		}
+	}
 	u, err := s.update(ctx, d)
 	if err != nil {
 		return fmt.Errorf("sign for %q: %w", r.cfg.GUN, err)
 	}
-	if err := r.readable(ctx, change.Base(), u, d); err != nil {
+	base := change.Base()
+	if d.trusted != nil {
+		base = d.trusted.collection
+		u.From = base
+	}
+	if err := r.readable(ctx, base, u, d); err != nil {
 		return fmt.Errorf("what would be published for %q could not be read again: %w", r.cfg.GUN, err)
 	}
 	return lost(change.Commit(ctx, u))
@@ -230,8 +244,16 @@ func (r *Repository) readable(ctx context.Context, base Collection, u Update, d 
 	if err := r.cfg.Client.refresh(ctx, t, pins, d.trusted != nil); err != nil {
 		return err
 	}
-	_, err := t.Status(ctx)
-	return err
+	for _, name := range slices.Concat(slices.Collect(maps.Keys(d.signed)), slices.Collect(maps.Keys(d.adopted))) {
+		s, err := d.speaks(ownerOf(name))
+		if err == nil {
+			_, err = t.role(ctx, name, s.keys, s.need)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // merged is a collection with some files replaced.

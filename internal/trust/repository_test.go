@@ -81,7 +81,7 @@ func TestRoleOfAnotherName(t *testing.T) {
 	}, "releases")
 	evil := newTargets(w.gun)
 	m := image("v1", "evil")
-	m.put(evil)
+	evil.Targets = m.targets()
 	f["1.security.json"] = w.file(w.signed(RoleTargets, 1, map[string]any{"targets": evil.encode()["targets"]}), "thief")
 	w.relink(f, 9, map[string]int64{RoleTargets: 2, "releases": 1, "security": 1})
 	s, err := w.ask(f, ":v1")

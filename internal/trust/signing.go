@@ -43,6 +43,13 @@ func (s *signing) update(ctx context.Context, d *draft) (Update, error) {
 	if d.trusted != nil {
 		maps.Copy(meta, d.trusted.snapshot.Signed.Meta)
 	}
+	for name, a := range d.adopted {
+		if old, ok := meta[name]; ok {
+			u.Drop = append(u.Drop, fileName(name, old.Version))
+		}
+		meta[name] = describe(a.file, a.version)
+		u.Put[fileName(name, a.version)] = a.file
+	}
 	for _, role := range slices.Sorted(maps.Keys(d.signed)) {
 		if err := s.targets(ctx, d, role, meta, &u); err != nil {
 			return u, err
@@ -59,11 +66,7 @@ func (s *signing) root(ctx context.Context, d *draft, u *Update) error {
 	if err := d.root.honest(s.makers); err != nil {
 		return err
 	}
-	by := []signedBy{{d.root.Keys, d.root.Roles[RoleRoot]}}
-	if d.trusted != nil {
-		old := d.trusted.root.Signed
-		by = append(by, signedBy{old.Keys, old.Roles[RoleRoot]})
-	}
+	by := d.rootBy()
 	if err := s.stamp(&d.root.header, RoleRoot); err != nil {
 		return err
 	}
@@ -72,22 +75,33 @@ func (s *signing) root(ctx context.Context, d *draft, u *Update) error {
 	return err
 }
 
-// targets signs one targets role. A delegated role whose keys are not held here
-// and that has never signed stays unsigned; one that has must be signed again.
+// rootBy is what a new root must be signed by: enough keys of it, and of the one
+// before it.
+func (d *draft) rootBy() []signedBy {
+	by := []signedBy{{d.root.Keys, d.root.Roles[RoleRoot]}}
+	if d.trusted != nil {
+		old := d.trusted.root.Signed
+		by = append(by, signedBy{old.Keys, old.Roles[RoleRoot]})
+	}
+	return by
+}
+
+// targets signs one targets role, or one of its groups and bins.
 func (s *signing) targets(ctx context.Context, d *draft, role string, meta map[string]metaFile, u *Update) error {
 	t := d.signed[role]
-	by := signedBy{d.root.Keys, d.root.Roles[RoleTargets]}
-	if role != RoleTargets {
-		by = signedBy{d.top.Delegations.Keys, d.top.Delegations.role(role).keyRole}
+	by, err := d.speaks(ownerOf(role))
+	if err != nil {
+		return err
 	}
 	if old, ok := meta[role]; ok {
 		u.Drop = append(u.Drop, fileName(role, old.Version))
+		delete(u.Put, fileName(role, old.Version))
 		t.Version = old.Version
 	}
 	if err := s.stamp(&t.header, role); err != nil {
 		return err
 	}
-	file, err := s.file(ctx, role, t, by)
+	file, err := s.file(ctx, role, t, signedBy{by.keys, by.need})
 	if err != nil {
 		return err
 	}
@@ -119,6 +133,7 @@ func (s *signing) online(ctx context.Context, d *draft, meta map[string]metaFile
 	}
 	file, err = s.file(ctx, RoleTimestamp, stamp, signedBy{d.root.Keys, d.root.Roles[RoleTimestamp]})
 	u.Put[fileName(RoleTimestamp, 0)] = file
+	u.Version = stamp.Version
 	return err
 }
 
@@ -133,7 +148,7 @@ func (s *signing) stamp(h *header, role string) error {
 		return fault.Hint(err, "its key is stolen: rotate it")
 	}
 	h.Version++
-	h.Expires = s.now.UTC().Add(s.expiries.of(role)).Truncate(time.Second)
+	h.Expires = s.now.UTC().Add(s.expiries.of(ownerOf(role))).Truncate(time.Second)
 	return nil
 }
 

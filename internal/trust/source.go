@@ -50,6 +50,8 @@ type Change interface {
 // no current metadata refers to any more. A store may keep the latter for
 // clients that are in the middle of a refresh.
 type Update struct {
-	Put  map[string][]byte
-	Drop []string
+	From    Collection // what the update was made from, if that is not the change's base
+	Version int64      // of the timestamp
+	Put     map[string][]byte
+	Drop    []string
 }

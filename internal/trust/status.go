@@ -49,21 +49,44 @@ func (t *Trusted) Status(ctx context.Context) (*Status, error) {
 		roleStatus(RoleSnapshot, t.snapshot, r.Keys, r.Roles[RoleSnapshot]),
 		targetsStatus(RoleTargets, t.targets, r.Keys, r.Roles[RoleTargets]),
 	}}
+	if err := t.countBins(ctx, t.top(), &s.Roles[3]); err != nil {
+		return nil, err
+	}
 	d := t.targets.Signed.Delegations
 	if d == nil {
 		return s, nil
 	}
 	for i := range d.Roles {
 		role := &d.Roles[i]
+		if d.isOwnGroup(t.top(), role.Name) {
+			continue
+		}
 		m, err := t.role(ctx, role.Name, d.Keys, role.keyRole)
 		if err != nil && !fault.Is(err, fault.NotFound) {
 			return nil, err
 		}
 		one := targetsStatus(role.Name, m, d.Keys, role.keyRole)
 		one.Paths = slices.Clone(role.Paths)
+		if err := t.countBins(ctx, step{name: role.Name, keys: d.Keys, need: role.keyRole}, &one); err != nil {
+			return nil, err
+		}
 		s.Roles = append(s.Roles, one)
 	}
 	return s, nil
+}
+
+// countBins adds what lies in the role's bins to s: what they name, and when the
+// first of them expires.
+func (t *Trusted) countBins(ctx context.Context, role step, s *RoleStatus) error {
+	if s.Version == 0 {
+		return nil
+	}
+	parts, err := t.parts(ctx, role)
+	for _, p := range parts {
+		s.Expires = earlier(s.Expires, p.Signed.Expires)
+		s.Targets += len(p.Signed.Targets)
+	}
+	return err
 }
 
 func targetsStatus(name string, m *metadata[*targets], ks keys, r keyRole) RoleStatus {

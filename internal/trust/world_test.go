@@ -141,8 +141,8 @@ func image(tag, content string) Image {
 	return Image{
 		Tag: tag, Digest: d(content), Size: int64(len(content)), MediaType: "application/vnd.oci.image.index.v1+json",
 		Platforms: []Platform{
-			{"linux/amd64", d(content + "amd64"), d(content + "config"), d(content + "chain")},
-			{"linux/arm64", d(content + "arm64"), d(content + "config2"), d(content + "chain2")},
+			{"linux/amd64", d(content + "amd64"), 500, d(content + "config"), d(content + "chain")},
+			{"linux/arm64", d(content + "arm64"), 501, d(content + "config2"), d(content + "chain2")},
 		},
 	}
 }

@@ -1,9 +1,12 @@
 // Bench measures plimsoll against its bars, in one run and on one machine: what
 // a scan of a large image costs beside the least that it could (internal/tools/floor),
-// how fast the program starts, and how fast a cached check decides. It informs;
-// it fails only if something cannot be measured.
+// how fast the program starts, how fast a cached check decides, and what signing
+// and verifying cost, the latter beside Debian's notary. It informs; it fails only
+// if something cannot be measured.
 //
-//	bench CACHE
+//	bench CACHE [PART...]
+//
+// A part is scan, start, check, verify, sign or bins; without any, all are run.
 package main
 
 import (
@@ -29,9 +32,9 @@ const (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := errors.New("usage: bench CACHE")
-	if len(os.Args) == 2 {
-		err = run(ctx, os.Args[1])
+	err := errors.New("usage: bench CACHE [PART...]")
+	if len(os.Args) > 1 {
+		err = run(ctx, os.Args[1], os.Args[2:])
 	}
 	stop()
 	if err != nil {
@@ -43,19 +46,29 @@ func main() {
 // A row is one line of the table.
 type row struct{ what, measured, bar string }
 
-func run(ctx context.Context, cache string) error {
+func run(ctx context.Context, cache string, parts []string) error {
 	dir, err := os.MkdirTemp(cache, "bench-")
 	if err != nil {
 		return fmt.Errorf("make folder: %w", err)
 	}
 	defer os.RemoveAll(dir)
-	b := &bench{plimsoll: "bin/plimsoll", floor: filepath.Join(dir, "floor"), layout: filepath.Join(cache, "harbour"), dir: dir}
-	if out, err := exec.CommandContext(ctx, "go", "build", "-o", b.floor, "./internal/tools/floor").CombinedOutput(); err != nil {
-		return fmt.Errorf("build floor: %w\n%s", err, out)
+	if dir, err = filepath.Abs(dir); err != nil {
+		return fmt.Errorf("find folder: %w", err)
 	}
+	b := &bench{plimsoll: "bin/plimsoll", floor: filepath.Join(dir, "floor"), layout: filepath.Join(cache, "harbour"), dir: dir, cache: cache}
+	if err := b.prepare(ctx); err != nil {
+		return err
+	}
+	defer b.registry.server.Close()
 	var rows []row
-	for _, part := range []func(context.Context) ([]row, error){b.scans, b.starts, b.checks} {
-		more, err := part(ctx)
+	for _, part := range []struct {
+		name    string
+		measure func(context.Context) ([]row, error)
+	}{{"scan", b.scans}, {"start", b.starts}, {"check", b.checks}, {"verify", b.verifies}, {"sign", b.signing}, {"bins", b.bins}} {
+		if len(parts) > 0 && !slices.Contains(parts, part.name) {
+			continue
+		}
+		more, err := part.measure(ctx)
 		if err != nil {
 			return err
 		}
@@ -70,7 +83,32 @@ func run(ctx context.Context, cache string) error {
 }
 
 // bench is where everything lies.
-type bench struct{ plimsoll, floor, layout, dir string }
+type bench struct {
+	plimsoll, floor, layout, dir, cache string
+	registry                            *tlsRegistry
+}
+
+// prepare starts the registry and sets what all programs are to find in their
+// environment.
+func (b *bench) prepare(ctx context.Context) error {
+	for name, value := range map[string]string{
+		"SSL_CERT_FILE":           b.certificate(), // the only one that programs are to know,
+		"SSL_CERT_DIR":            b.dir,           // as notary does when it is told one
+		"PLIMSOLL_KEY_PASSPHRASE": "correct-horse-battery",
+		"NOTARY_ROOT_PASSPHRASE":  "correct-horse-battery", "NOTARY_TARGETS_PASSPHRASE": "correct-horse-battery",
+		"NOTARY_SNAPSHOT_PASSPHRASE": "correct-horse-battery", "NOTARY_DELEGATION_PASSPHRASE": "correct-horse-battery",
+	} {
+		if err := os.Setenv(name, value); err != nil {
+			return fmt.Errorf("set environment: %w", err)
+		}
+	}
+	if err := b.makeCertificate(); err != nil {
+		return err
+	}
+	var err error
+	b.registry, err = b.startRegistry(ctx)
+	return err
+}
 
 // A sample is what one process took.
 type sample struct {
@@ -81,7 +119,7 @@ type sample struct {
 // measure runs a program to its end, with a data folder data.
 func (b *bench) measure(ctx context.Context, data, name string, args ...string) (sample, error) {
 	cmd := exec.CommandContext(ctx, name, args...)
-	cmd.Env = append(os.Environ(), "PLIMSOLL_DATA="+data, "PLIMSOLL_POLICY="+filepath.Join(b.dir, "policy.yaml"))
+	cmd.Env = append(os.Environ(), "PLIMSOLL_DATA="+data)
 	began := time.Now()
 	out, err := cmd.CombinedOutput()
 	wall := time.Since(began)
@@ -97,6 +135,9 @@ func (b *bench) measure(ctx context.Context, data, name string, args ...string) 
 
 // scans compares scan and floor, in turn, over the same image.
 func (b *bench) scans(ctx context.Context) ([]row, error) {
+	if out, err := exec.CommandContext(ctx, "go", "build", "-o", b.floor, "./internal/tools/floor").CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("build floor: %w\n%s", err, out)
+	}
 	packs := filepath.Join(b.dir, "packs")
 	if _, err := b.measure(ctx, packs, b.plimsoll, "advisories", "build", "testdata/advisories"); err != nil {
 		return nil, err
@@ -134,11 +175,12 @@ func (b *bench) starts(ctx context.Context) ([]row, error) {
 
 // checks measures a decision about an image that has been scanned before.
 func (b *bench) checks(ctx context.Context) ([]row, error) {
-	if err := os.WriteFile(filepath.Join(b.dir, "policy.yaml"), []byte(policy), 0o600); err != nil {
+	file := filepath.Join(b.dir, "policy.yaml")
+	if err := os.WriteFile(file, []byte(policy), 0o600); err != nil {
 		return nil, fmt.Errorf("write policy: %w", err)
 	}
 	data := filepath.Join(b.dir, "packs")
-	args := []string{"check", "oci:" + b.layout + ":big", "--environment", "bench"}
+	args := []string{"check", "oci:" + b.layout + ":big", "--environment", "bench", "--policy", file}
 	if _, err := b.measure(ctx, data, b.plimsoll, args...); err != nil {
 		return nil, err
 	}

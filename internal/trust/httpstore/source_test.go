@@ -69,7 +69,7 @@ func publish(t *testing.T, store trust.Store, gun ref.GUN, r *ring) {
 	repo := trust.NewRepository(trust.RepositoryConfig{GUN: gun, Store: store, Client: client, Pins: r.pins(), Keys: r})
 	image := trust.Image{
 		Tag: "v1", Digest: ref.Digest("sha256:" + strings.Repeat("a", 64)), Size: 7,
-		Platforms: []trust.Platform{{Platform: "linux/amd64", Manifest: ref.Digest("sha256:" + strings.Repeat("a", 64))}},
+		Platforms: []trust.Platform{{Platform: "linux/amd64", Manifest: ref.Digest("sha256:" + strings.Repeat("a", 64)), Size: 1}},
 	}
 	err := errors.Join(
 		repo.Init(t.Context(), trust.InitConfig{Root: ks, RootThreshold: 1, Targets: ks}),

@@ -27,7 +27,7 @@ func (s *Store) Begin(ctx context.Context, gun ref.GUN) (trust.Change, error) {
 		return nil, fmt.Errorf("claim trust data of %q: %w", gun, err)
 	}
 	c := &change{store: s, gun: gun, claim: claim}
-	base, err := s.load(ctx, gun)
+	base, err := s.load(ctx, gun, Tag)
 	if err != nil && !fault.Is(err, fault.NotFound) {
 		return nil, errors.Join(err, c.Close(context.WithoutCancel(ctx)))
 	}
@@ -57,6 +57,9 @@ func (c *change) Commit(ctx context.Context, u trust.Update) error {
 	if c.base != nil {
 		maps.Copy(files, c.base.files)
 	}
+	if from, ok := u.From.(*collection); ok {
+		files = maps.Clone(from.files)
+	}
 	for _, name := range u.Drop {
 		delete(files, name)
 	}
@@ -77,19 +80,26 @@ func (c *change) Commit(ctx context.Context, u trust.Update) error {
 	if len(files) > maxFiles || len(b) > oci.MaxManifest {
 		return fault.Errorf(fault.Invalid, "%d metadata files do not fit in one manifest", len(files))
 	}
-	return c.publish(ctx, b)
+	return c.publish(ctx, u.Version, b)
 }
 
-// publish puts the manifest b under the tag if it still holds the base, and
+// publish remembers the manifest b, puts it under the tag if it still holds the base, and
 // looks whether it stays there.
-func (c *change) publish(ctx context.Context, b []byte) error {
+func (c *change) publish(ctx context.Context, version int64, b []byte) error {
 	if err := c.unchanged(ctx); err != nil {
 		return err
 	}
-	if err := c.store.put(ctx, c.gun, Tag, b, c.condition()); err != nil {
+	if err := c.remember(ctx, version, b); err != nil {
+		return err
+	}
+	err := c.store.put(ctx, c.gun, Tag, b, c.condition())
+	if err != nil && c.claim != nil && ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded) {
+		err = fault.Errorf(fault.Unavailable, "publish trust data of %q: the registry did not answer in time: %w", c.gun, err)
+		return fault.Hint(err, "what was signed may be published yet, by the registry or by the next publisher; sign again to be sure")
+	} else if err != nil {
 		return fmt.Errorf("publish trust data of %q: %w", c.gun, err)
 	}
-	now, err := c.store.load(ctx, c.gun)
+	now, err := c.store.load(ctx, c.gun, Tag)
 	if err != nil {
 		return fmt.Errorf("read again what was published: %w", err)
 	}
@@ -102,7 +112,7 @@ func (c *change) publish(ctx context.Context, b []byte) error {
 // unchanged checks that the tag, and the claim if there is one, are as they were
 // when the change began.
 func (c *change) unchanged(ctx context.Context) error {
-	now, err := c.store.load(ctx, c.gun)
+	now, err := c.store.load(ctx, c.gun, Tag)
 	if err != nil && !fault.Is(err, fault.NotFound) {
 		return err
 	}

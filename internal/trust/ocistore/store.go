@@ -22,7 +22,7 @@ import (
 const (
 	Tag          = "_trust"
 	ArtifactType = "application/vnd.plimsoll.trust.v1"
-	FileType     = "application/vnd.plimsoll.trust.file.v1+json" // media type of a layer
+	FileType     = "application/json" // media type of a layer; short, for readers fetch it for every bin
 )
 
 // maxFiles bounds the metadata files of one collection; package oci takes no
@@ -78,15 +78,15 @@ func isLoopback(host string) bool {
 
 // Load implements [trust.Source]: one manifest, read once.
 func (s *Store) Load(ctx context.Context, gun ref.GUN) (trust.Collection, error) {
-	c, err := s.load(ctx, gun)
+	c, err := s.load(ctx, gun, Tag)
 	if err != nil {
 		return nil, err
 	}
 	return c, nil
 }
 
-func (s *Store) load(ctx context.Context, gun ref.GUN) (*collection, error) {
-	m, err := s.cfg.Registry.Manifest(ctx, gun.Reference().WithTag(Tag))
+func (s *Store) load(ctx context.Context, gun ref.GUN, tag string) (*collection, error) {
+	m, err := s.cfg.Registry.Manifest(ctx, gun.Reference().WithTag(tag))
 	if fault.Is(err, fault.NotFound) {
 		return nil, fault.Errorf(fault.NotFound, "no trust data for %q: %w", gun, err)
 	} else if fault.Is(err, fault.Invalid) { // whoever serves this serves wrong evidence

@@ -83,7 +83,7 @@ func commit(ctx context.Context, s *Store, gun ref.GUN, u trust.Update) (err err
 
 func content(t *testing.T, s *Store, gun ref.GUN) map[string]string {
 	t.Helper()
-	c, err := s.load(t.Context(), gun)
+	c, err := s.load(t.Context(), gun, Tag)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -209,7 +209,7 @@ func TestWrittenOver(t *testing.T) {
 	if err := commit(ctx, s, gun, trust.Update{Put: map[string][]byte{"a": []byte("a")}}); err != nil {
 		t.Fatal(err)
 	}
-	old, err := s.load(ctx, gun)
+	old, err := s.load(ctx, gun, Tag)
 	if err != nil {
 		t.Fatal(err)
 	}

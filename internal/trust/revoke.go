@@ -1,0 +1,137 @@
+package trust
+
+import (
+	"context"
+	"maps"
+	"slices"
+
+	"plimsoll/internal/fault"
+	"plimsoll/internal/ref"
+)
+
+// Revoke removes the image d from role's metadata: "sha256/<hex>" and every tag
+// that names it, and returns the names that were removed, sorted. NotFound if the
+// role does not name it; Usage if d is one platform's manifest, since the image
+// that it belongs to names it too.
+func (r *Repository) Revoke(ctx context.Context, role string, d ref.Digest) ([]string, error) {
+	if d.Algorithm() != "sha256" {
+		return nil, fault.Errorf(fault.Invalid, "image %q: only SHA-256 digests are signed", d)
+	}
+	var removed []string
+	err := r.edit(ctx, func(draft *draft) (err error) {
+		removed, err = draft.revoke(ctx, role, d)
+		return err
+	})
+	return removed, err
+}
+
+func (d *draft) revoke(ctx context.Context, role string, image ref.Digest) ([]string, error) {
+	if _, err := d.speaks(role); err != nil {
+		return nil, err
+	}
+	all, err := d.all(ctx, role)
+	if err != nil {
+		return nil, err
+	}
+	f := all[digestTarget(image)]
+	var names []string
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		if t := all[name]; t.Hashes["sha256"] == image.Encoded() && (name != digestTarget(image) || !f.onlyPlatform()) {
+			names = append(names, name)
+		}
+	}
+	if len(names) == 0 {
+		return nil, d.notNamed(role, image, all)
+	}
+	for _, name := range names {
+		if err := d.remove(ctx, role, name, all[name]); err != nil {
+			return nil, err
+		}
+	}
+	return names, nil
+}
+
+// remove removes the target f that is called name, and with an image's what its
+// platforms are called because of it.
+func (d *draft) remove(ctx context.Context, role, name string, f target) error {
+	if err := d.drop(ctx, role, name); err != nil {
+		return err
+	}
+	image, err := f.digest("sha256")
+	if err != nil || name != digestTarget(image) {
+		return nil
+	}
+	for name := range platformTargets(image, f) {
+		if err := d.unpoint(ctx, role, name, image); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// onlyPlatform reports whether t is there because of other images only.
+func (t target) onlyPlatform() bool {
+	return len(t.images()) > 0 && t.Custom[platformsField] == nil
+}
+
+// notNamed is the answer if role does not name the image as such.
+func (d *draft) notNamed(role string, image ref.Digest, all map[string]target) error {
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		if !all[name].hasPlatform(image) {
+			continue
+		}
+		err := fault.Errorf(fault.Usage, "%s is one platform of an image, which would go on naming it", image)
+		return fault.Hint(err, "plimsoll trust revoke %s sha256:%s", d.gun, all[name].Hashes["sha256"])
+	}
+	err := fault.Errorf(fault.NotFound, "role %q does not name %s", role, image)
+	return fault.Hint(err, "--as ROLE says whose signature is to be taken back")
+}
+
+// drop removes a target. One that is also a platform of other images stays as
+// that.
+func (d *draft) drop(ctx context.Context, role, name string) error {
+	home, err := d.home(ctx, role, name)
+	if err != nil {
+		return err
+	}
+	t, err := d.change(ctx, role, home)
+	if err != nil {
+		return err
+	}
+	f := t.Targets[name]
+	delete(t.Targets, name)
+	if images := f.images(); len(images) > 0 {
+		f.Custom = nil
+		t.Targets[name] = f.ofImages(images)
+	}
+	return nil
+}
+
+// unpoint removes image from those that the target called name is a platform of,
+// and the target if nothing else is left of it.
+func (d *draft) unpoint(ctx context.Context, role, name string, image ref.Digest) error {
+	home, err := d.home(ctx, role, name)
+	if err != nil {
+		return err
+	}
+	old, err := d.look(ctx, role, home)
+	if err != nil {
+		return err
+	}
+	f, ok := old.Targets[name]
+	images := f.images()
+	if !ok || !slices.Contains(images, string(image)) {
+		return nil
+	}
+	t, err := d.change(ctx, role, home)
+	if err != nil {
+		return err
+	}
+	left := slices.DeleteFunc(images, func(s string) bool { return s == string(image) })
+	if len(left) == 0 && f.onlyPlatform() {
+		delete(t.Targets, name)
+		return nil
+	}
+	t.Targets[name] = f.ofImages(left)
+	return nil
+}
