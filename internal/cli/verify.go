@@ -178,7 +178,9 @@ func (env *Env) evidence(ctx context.Context, c *trust.Client, gun ref.GUN, pins
 			v.Roles = append(v.Roles, signedRole{Role: role, Digest: d, Keys: s.Signers[role], Expires: s.Expiries[role]})
 		}
 	}
-	return v, &basis{speakers: trusted.SpeakersFor(r)}, nil
+	b = new(basis)
+	b.speakers, err = trusted.SpeakersFor(r)
+	return v, b, err
 }
 
 func (env *Env) printVerified(v *verified) error {

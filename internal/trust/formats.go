@@ -78,16 +78,14 @@ type Speaker struct {
 // first: targets, and those that it delegates to directly (see
 // [Trusted.Statement]).
 func (t *Trusted) Speakers() []Speaker {
-	r := t.root.Signed
-	top := r.Roles[RoleTargets]
-	all := []Speaker{{RoleTargets, top.Threshold, top.of(r.Keys)}}
-	if d := t.targets.Signed.Delegations; d != nil {
-		for i := range d.Roles {
-			role := &d.Roles[i]
-			if d.isOwnGroup(t.top(), role.Name) {
-				continue
-			}
-			all = append(all, Speaker{role.Name, role.Threshold, role.of(d.Keys)})
+	all := []Speaker{t.top().speaker()}
+	d := t.targets.Signed.Delegations
+	if d == nil {
+		return all
+	}
+	for i := range d.Roles {
+		if r := &d.Roles[i]; !d.isOwnGroup(t.top(), r.Name) {
+			all = append(all, step{name: r.Name, keys: d.Keys, need: r.keyRole}.speaker())
 		}
 	}
 	return all
@@ -95,9 +93,13 @@ func (t *Trusted) Speakers() []Speaker {
 
 // SpeakersFor returns those of the roles that may speak about the image that r
 // names: a role that was given some names has no say about others.
-func (t *Trusted) SpeakersFor(r ref.Reference) []Speaker {
-	covering, _ := t.targets.Signed.Delegations.covering(targetName(r), 1)
-	return slices.DeleteFunc(t.Speakers(), func(s Speaker) bool {
-		return s.Role != RoleTargets && !slices.ContainsFunc(covering, func(c step) bool { return c.name == s.Role })
-	})
+func (t *Trusted) SpeakersFor(r ref.Reference) ([]Speaker, error) {
+	asked, err := t.asked(targetName(r))
+	var all []Speaker
+	for _, s := range asked {
+		all = append(all, s.speaker())
+	}
+	return all, err
 }
+
+func (s step) speaker() Speaker { return Speaker{s.name, s.need.Threshold, s.need.of(s.keys)} }

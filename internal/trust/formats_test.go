@@ -96,8 +96,10 @@ func TestSpeakersFor(t *testing.T) {
 	} {
 		r, err := ref.Parse(string(w.gun) + name)
 		w.must(err)
+		speakers, err := trusted.SpeakersFor(r)
+		w.must(err)
 		var got []string
-		for _, s := range trusted.SpeakersFor(r) {
+		for _, s := range speakers {
 			got = append(got, s.Role)
 		}
 		if diff := cmp.Diff(want, got); diff != "" {
@@ -121,5 +123,25 @@ func TestCertificates(t *testing.T) {
 	}
 	if err := s.SaveCertificates(gun, print, make([]byte, maxCertificates+1)); !fault.Is(err, fault.Invalid) {
 		t.Errorf("huge: %v", err)
+	}
+}
+
+// TestBinsAreNoSpeakers: a role's bins say what the role says.
+func TestBinsAreNoSpeakers(t *testing.T) {
+	w := newWorld(t)
+	w.must(w.repo.SetFormats(t.Context(), []string{"sigstore"}))
+	w.must(w.repo.Sign(t.Context(), RoleTargets, images("v", many)...))
+	trusted, err := w.client(w.store).Inspect(t.Context(), w.gun, w.pins)
+	w.must(err)
+	defer trusted.Close()
+	r, err := ref.Parse(string(w.gun) + ":v1")
+	w.must(err)
+	speakers, err := trusted.SpeakersFor(r)
+	w.must(err)
+	if len(trusted.targets.Signed.Delegations.Roles) == 0 || len(trusted.Speakers()) != 1 || len(speakers) != 1 {
+		t.Errorf("speakers are %v, for the image %v", trusted.Speakers(), speakers)
+	}
+	if got, err := trusted.Formats(); err != nil || len(got) != 1 {
+		t.Errorf("formats are %q, %v", got, err)
 	}
 }
