@@ -1,0 +1,7 @@
+//go:build !linux
+
+package softpiv
+
+import "net"
+
+func quickACK(net.Conn) error { return nil }
