@@ -168,7 +168,7 @@ func (d *Daemon) begin(ctx context.Context, cards []*Card) error {
 		}
 	}
 	for i := range cards {
-		if err := d.await(ctx, i, true); err != nil {
+		if err := d.await(ctx, i, present); err != nil {
 			return err
 		}
 	}
@@ -180,7 +180,7 @@ func (d *Daemon) Insert(ctx context.Context, i int, c *Card) error {
 	if err := d.insert(ctx, i, c); err != nil {
 		return err
 	}
-	return d.await(ctx, i, true)
+	return d.await(ctx, i, present)
 }
 
 func (d *Daemon) insert(ctx context.Context, i int, c *Card) error {
@@ -198,27 +198,36 @@ func (d *Daemon) insert(ctx context.Context, i int, c *Card) error {
 func (d *Daemon) Pull(i int) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.slots[i] != nil {
-		d.slots[i].pull()
+	if s := d.slots[i]; s != nil {
+		if state, err := ask(d.Socket, i); err == nil {
+			s.events = state.events
+		}
+		s.pull()
 	}
 }
 
-// Gone returns when pcscd has seen that a slot is empty.
-func (d *Daemon) Gone(ctx context.Context, i int) error { return d.await(ctx, i, false) }
+// Gone returns when pcscd has seen that the card which was pulled out of a slot
+// is gone. That a command failed is not enough for it: a card that comes back
+// before it looks is never seen again.
+func (d *Daemon) Gone(ctx context.Context, i int) error {
+	d.mu.Lock()
+	before := d.slots[i].events
+	d.mu.Unlock()
+	return d.await(ctx, i, func(s state) bool { return !s.present && s.events > before })
+}
 
-// await returns when pcscd sees a card in slot i, or sees none.
-func (d *Daemon) await(ctx context.Context, i int, present bool) error {
+// await returns when what pcscd says of slot i is as wanted.
+func (d *Daemon) await(ctx context.Context, i int, wanted func(state) bool) error {
 	return until(ctx, func() error {
-		there, err := presence(d.Socket, i)
-		if err != nil {
-			return err
+		s, err := ask(d.Socket, i)
+		if err == nil && !wanted(s) {
+			err = fmt.Errorf("slot %d: %+v", i, s)
 		}
-		if there != present {
-			return fmt.Errorf("slot %d: a card is there: %t", i, there)
-		}
-		return nil
+		return err
 	})
 }
+
+func present(s state) bool { return s.present }
 
 // until calls fn until it succeeds, for at most half a minute.
 func until(ctx context.Context, fn func() error) error {

@@ -20,8 +20,9 @@ const askATR = 4
 
 // slot is a card in vpcd's reader: a connection to it.
 type slot struct {
-	conn net.Conn
-	done sync.WaitGroup
+	conn   net.Conn
+	done   sync.WaitGroup
+	events uint32 // of pcscd, before the card was pulled
 }
 
 // insert connects a card to the port at which vpcd waits for one.
