@@ -40,6 +40,11 @@ func answerer(t *testing.T, answers ...[]byte) string {
 				if _, err := io.ReadFull(conn, body); err != nil {
 					break
 				}
+				if binary.NativeEndian.Uint32(header[4:]) == commandTransmit { // the APDU comes behind
+					if _, err := io.CopyN(io.Discard, conn, int64(word(body, 3))); err != nil {
+						break
+					}
+				}
 				if _, err := conn.Write(answers[0]); err != nil {
 					break
 				}

@@ -92,7 +92,7 @@ func (u uri) String() string {
 		parts = append(parts, fmt.Sprintf("serial=%d", u.serial))
 	}
 	if u.reader != "" {
-		parts = append(parts, "reader="+url.PathEscape(strings.ReplaceAll(u.reader, ";", "%3B")))
+		parts = append(parts, "reader="+url.PathEscape(u.reader))
 	}
 	if u.slot != 0 {
 		parts = append(parts, "slot="+u.slot.String())
