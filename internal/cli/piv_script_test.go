@@ -16,7 +16,7 @@ import (
 // pivReady is whether soft PIV cards can be used here, and an error where they
 // must be.
 func pivReady() (bool, error) {
-	lack := softpiv.Missing()
+	lack := softpiv.Missing(context.Background())
 	if lack != "" && os.Getenv("CI") == "true" {
 		return false, errors.New("missing: " + lack)
 	}

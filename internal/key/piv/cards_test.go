@@ -28,7 +28,7 @@ type desk struct {
 // get one.
 func sit(t *testing.T, configs ...softpiv.Config) *desk {
 	t.Helper()
-	if lack := softpiv.Missing(); lack != "" {
+	if lack := softpiv.Missing(t.Context()); lack != "" {
 		if os.Getenv("CI") == "true" {
 			t.Fatalf("missing: %s", lack)
 		}

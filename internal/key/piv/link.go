@@ -105,7 +105,7 @@ func (l *link) transmit(ctx context.Context, apdu []byte, limit time.Duration) (
 	}
 	n := word(answer, 6)
 	if n == 0 { // what some readers' drivers say of a token that is gone
-		return nil, returned(removed).err()
+		return nil, removed.err()
 	}
 	if n < 2 || n > maxAnswer {
 		return nil, fault.Errorf(fault.Unavailable, "the token answered with %d bytes", n)

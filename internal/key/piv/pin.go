@@ -23,7 +23,8 @@ const unknownTries = -1
 // configured one, or one that a person types. always says that this one is not
 // to be taken from memory. It is not verified yet. Call it outside of do.
 func (t *token) needPIN(ctx context.Context, always bool) ([]byte, error) {
-	if t.pin != nil && !(always && t.provider.config.PIN == "") {
+	typed := t.provider.config.PIN == ""
+	if t.pin != nil && (!always || !typed) {
 		return bytes.Clone(t.pin), nil
 	}
 	left := unknownTries

@@ -28,8 +28,9 @@ func (r returned) gone() bool {
 	switch r {
 	case unknownReader, noCard, notTransacted, readerGone, communication, internal, removed:
 		return true
+	default:
+		return false
 	}
-	return false
 }
 
 // unsettled reports whether r may be because another program ended its use of

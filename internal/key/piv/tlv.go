@@ -18,14 +18,14 @@ func appendField(b []byte, tag uint16, value ...byte) []byte {
 	if tag > 0xff {
 		b = append(b, byte(tag>>8))
 	}
-	b = append(b, byte(tag))
+	b = append(b, byte(tag)) // #nosec G115 -- its low half
 	switch n := len(value); {
 	case n < 0x80:
 		b = append(b, byte(n))
 	case n < 0x100:
 		b = append(b, 0x81, byte(n))
 	default:
-		b = append(b, 0x82, byte(n>>8), byte(n))
+		b = append(b, 0x82, byte(n>>8), byte(n)) // #nosec G115 -- at most maxCommand
 	}
 	return append(b, value...)
 }

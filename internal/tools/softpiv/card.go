@@ -34,7 +34,7 @@ type Config struct {
 	// Authority vouches for the card's keys; nil if the card cannot attest.
 	Authority *Authority
 	// Touch is called when a command waits for a touch, and returns whether there
-	// was one; nil touches at once. It may block, and may call [Reader.Pull].
+	// was one; nil touches at once. It may block, and may call [Daemon.Pull].
 	Touch func() bool
 }
 
@@ -99,7 +99,7 @@ func New(c Config) (*Card, error) {
 		return nil, err
 	}
 	card.manage.algorithm = alg3DES
-	if card.since(5, 7) {
+	if card.since(7) {
 		card.manage.algorithm = algAES192
 	}
 	if c.Authority == nil {
@@ -112,8 +112,9 @@ func New(c Config) (*Card, error) {
 	return card, nil
 }
 
-func (c *Card) since(major, minor byte) bool {
-	return c.config.Firmware[0] > major || c.config.Firmware[0] == major && c.config.Firmware[1] >= minor
+// since reports whether the firmware is 5.minor or later.
+func (c *Card) since(minor byte) bool {
+	return c.config.Firmware[0] > 5 || c.config.Firmware[0] == 5 && c.config.Firmware[1] >= minor
 }
 
 // Tries returns how many tries of the PIN are left.
@@ -128,13 +129,6 @@ func (c *Card) Verified() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.session.pin
-}
-
-// Slots returns in how many slots there is a key.
-func (c *Card) Slots() int {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return len(c.keys)
 }
 
 // reset ends everything that a session had, as losing power does.

@@ -138,7 +138,7 @@ func (c *Card) choose(cmd command) ([]byte, uint16) {
 }
 
 func (c *Card) serial() ([]byte, uint16) {
-	if !c.since(5, 0) {
+	if !c.since(0) {
 		return nil, swNoInstruction
 	}
 	return binary.BigEndian.AppendUint32(nil, c.config.Serial), swOK

@@ -45,14 +45,14 @@ CHANNELID    %#x
 const begin = `mount --make-rprivate / && mount -t tmpfs tmpfs /run && mkdir /run/pcscd && mount --bind "$1" /run/pcscd && exec "$2" -f -x -c "$3"`
 
 // Missing says what this machine lacks to run cards behind pcscd, or "".
-func Missing() string {
+func Missing(ctx context.Context) string {
 	if _, err := pcscd(); err != nil {
 		return "pcscd"
 	}
 	if _, err := driver(); err != nil {
 		return "vsmartcard-vpcd (libifdvpcd.so, or its path in PLIMSOLL_VPCD)"
 	}
-	cmd := exec.Command("true")
+	cmd := exec.CommandContext(ctx, "true")
 	cmd.SysProcAttr = apart()
 	if err := cmd.Run(); err != nil {
 		return "the right to have a mount namespace"
@@ -99,30 +99,30 @@ func Start(ctx context.Context, cards ...*Card) (*Daemon, error) {
 		return nil, fmt.Errorf("start pcscd: %w", err)
 	}
 	d := &Daemon{Socket: filepath.Join(dir, "run", "pcscd.comm"), dir: dir}
-	conf, err := d.configure()
+	conf, err := d.configure(ctx)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("start pcscd: %w", err), os.RemoveAll(dir))
 	}
-	d.cmd = exec.Command("sh", "-c", begin, "sh", filepath.Dir(d.Socket), program, conf)
+	d.cmd = exec.CommandContext(context.WithoutCancel(ctx), "sh", "-c", begin, "sh", filepath.Dir(d.Socket), program, conf)
 	d.cmd.SysProcAttr = apart()
 	d.cmd.Stdout, d.cmd.Stderr = &d.log, &d.log
 	if err := d.cmd.Start(); err != nil {
 		return nil, errors.Join(fmt.Errorf("start pcscd: %w", err), os.RemoveAll(dir))
 	}
 	if err := d.begin(ctx, cards); err != nil {
-		err = errors.Join(err, d.Stop())
+		err = errors.Join(err, d.Stop()) //nolint:contextcheck // it is stopped also when ctx has ended
 		return nil, fmt.Errorf("start pcscd: %w; it says %q", err, d.log.String())
 	}
 	return d, nil
 }
 
 // configure writes pcscd's configuration, with ports that are free.
-func (d *Daemon) configure() (path string, err error) {
+func (d *Daemon) configure(ctx context.Context) (path string, err error) {
 	library, err := driver()
 	if err != nil {
 		return "", err
 	}
-	if d.port, err = freePorts(); err != nil {
+	if d.port, err = freePorts(ctx); err != nil {
 		return "", err
 	}
 	path = filepath.Join(d.dir, "reader.conf")
@@ -132,14 +132,15 @@ func (d *Daemon) configure() (path string, err error) {
 }
 
 // freePorts returns the first of two ports side by side.
-func freePorts() (int, error) {
+func freePorts(ctx context.Context) (int, error) {
+	var config net.ListenConfig
 	for range 100 {
-		first, err := net.Listen("tcp", "127.0.0.1:0")
+		first, err := config.Listen(ctx, "tcp", "127.0.0.1:0")
 		if err != nil {
 			return 0, err
 		}
 		port := first.Addr().(*net.TCPAddr).Port
-		second, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port+1))
+		second, err := config.Listen(ctx, "tcp", fmt.Sprintf("127.0.0.1:%d", port+1))
 		if err == nil {
 			return port, errors.Join(first.Close(), second.Close())
 		}
@@ -153,7 +154,7 @@ func freePorts() (int, error) {
 // begin waits for the daemon and inserts the cards.
 func (d *Daemon) begin(ctx context.Context, cards []*Card) error {
 	err := until(ctx, func() error {
-		conn, err := net.Dial("unix", d.Socket)
+		conn, err := (&net.Dialer{}).DialContext(ctx, "unix", d.Socket)
 		if err != nil {
 			return err
 		}
@@ -199,7 +200,7 @@ func (d *Daemon) Pull(i int) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if s := d.slots[i]; s != nil {
-		if state, err := ask(d.Socket, i); err == nil {
+		if state, err := ask(context.Background(), d.Socket, i); err == nil {
 			s.events = state.events
 		}
 		s.pull()
@@ -219,7 +220,7 @@ func (d *Daemon) Gone(ctx context.Context, i int) error {
 // await returns when what pcscd says of slot i is as wanted.
 func (d *Daemon) await(ctx context.Context, i int, wanted func(state) bool) error {
 	return until(ctx, func() error {
-		s, err := ask(d.Socket, i)
+		s, err := ask(ctx, d.Socket, i)
 		if err == nil && !wanted(s) {
 			err = fmt.Errorf("slot %d: %+v", i, s)
 		}

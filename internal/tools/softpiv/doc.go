@@ -4,7 +4,7 @@
 // do twice: its touch is given, delayed or never given, and it is pulled out in
 // the middle of a command.
 //
-// [Card] speaks APDUs, [Reader] puts cards into the slots of a virtual reader
-// (vpcd), and [Start] runs the machine's own pcscd over that reader, at a socket
-// of its own, so that every program which uses smart cards can drive the cards.
+// [Card] speaks APDUs. [Start] runs the machine's own pcscd with cards in a
+// virtual reader (vpcd), at a socket of its own, so that every program which uses
+// smart cards can drive them.
 package softpiv

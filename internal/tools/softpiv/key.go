@@ -65,7 +65,7 @@ func (c *Card) generate(cmd command) ([]byte, uint16) {
 	switch {
 	case k.algorithm == algP256:
 		k.private, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	case k.algorithm == algEd25519 && c.since(5, 7):
+	case k.algorithm == algEd25519 && c.since(7):
 		_, k.private, err = ed25519.GenerateKey(rand.Reader)
 	default:
 		return nil, swData

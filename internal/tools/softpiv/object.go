@@ -39,7 +39,7 @@ func (c *Card) putData(cmd command) ([]byte, uint16) {
 
 // metadata answers Yubico's GET METADATA.
 func (c *Card) metadata(cmd command) ([]byte, uint16) {
-	if !c.since(5, 3) {
+	if !c.since(3) {
 		return nil, swNoInstruction
 	}
 	factory := func(is bool) []byte {

@@ -1,13 +1,13 @@
 package softpiv
 
-import "strings"
+import "bytes"
 
 // take compares a PIN that was sent, padded, and counts tries.
 func (s *secret) take(sent []byte) uint16 {
 	switch {
 	case s.tries == 0:
 		return swBlocked
-	case strings.TrimRight(string(sent), "\xff") != s.value:
+	case unpadded(sent) != s.value:
 		if s.tries--; s.tries == 0 {
 			return swBlocked
 		}
@@ -15,6 +15,12 @@ func (s *secret) take(sent []byte) uint16 {
 	}
 	s.tries = tries
 	return swOK
+}
+
+// unpadded returns a PIN without the bytes ff behind it.
+func unpadded(b []byte) string {
+	pin, _, _ := bytes.Cut(b, []byte{0xff})
+	return string(pin)
 }
 
 // verify answers VERIFY: with data a try, without it the question how many are
@@ -55,7 +61,7 @@ func (c *Card) change(cmd command) ([]byte, uint16) {
 	}
 	sw := s.take(cmd.data[:8])
 	if sw == swOK {
-		s.value = strings.TrimRight(string(cmd.data[8:]), "\xff")
+		s.value = unpadded(cmd.data[8:])
 	}
 	return nil, sw
 }
@@ -67,7 +73,7 @@ func (c *Card) unblock(cmd command) ([]byte, uint16) {
 	}
 	sw := c.puk.take(cmd.data[:8])
 	if sw == swOK {
-		c.pin = secret{strings.TrimRight(string(cmd.data[8:]), "\xff"), tries}
+		c.pin = secret{unpadded(cmd.data[8:]), tries}
 	}
 	return nil, sw
 }

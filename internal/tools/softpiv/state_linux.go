@@ -1,6 +1,7 @@
 package softpiv
 
 import (
+	"context"
 	"encoding/binary"
 	"fmt"
 	"io"
@@ -16,7 +17,7 @@ type state struct {
 }
 
 // ask asks pcscd about slot i of the reader.
-func ask(socket string, i int) (state, error) {
+func ask(ctx context.Context, socket string, i int) (state, error) {
 	const (
 		version = 0x11
 		states  = 0x12
@@ -25,7 +26,7 @@ func ask(socket string, i int) (state, error) {
 		size    = 184 // of a reader's state: name, counter, flags, …
 		there   = 4   // the flag
 	)
-	conn, err := net.Dial("unix", socket)
+	conn, err := (&net.Dialer{}).DialContext(ctx, "unix", socket)
 	if err != nil {
 		return state{}, err
 	}

@@ -1,7 +1,0 @@
-//go:build !linux
-
-package softpiv
-
-import "net"
-
-func quickACK(net.Conn) error { return nil }
