@@ -21,7 +21,7 @@ func TestJSONIsDocumented(t *testing.T) {
 	}
 	for _, v := range []any{
 		generated{},
-		attestation{},
+		proof{},
 		published{},
 		rootState{},
 		roleState{},

@@ -18,8 +18,8 @@ import (
 	"plimsoll/internal/key"
 )
 
-// attestation is what key attest says.
-type attestation struct {
+// proof is what key attest says.
+type proof struct {
 	URI         string           `json:"uri"`
 	Fingerprint string           `json:"fingerprint"`
 	Attested    bool             `json:"attested"`
@@ -58,7 +58,7 @@ func (env *Env) keyAttest(ctx context.Context, uri, out string) error {
 	if err != nil {
 		return err
 	}
-	a := attestation{URI: info.URI, Fingerprint: info.Fingerprint}
+	a := proof{URI: info.URI, Fingerprint: info.Fingerprint}
 	if !isPIV(uri) {
 		return env.unattested(a, errors.New(cannotAttest(uri)))
 	}
@@ -97,7 +97,7 @@ func (env *Env) oneKey(ctx context.Context, providers key.Providers, uri string)
 }
 
 // unattested writes why a key is not attested, as a result and as an error.
-func (env *Env) unattested(a attestation, cause error) error {
+func (env *Env) unattested(a proof, cause error) error {
 	a.Reason = cause.Error()
 	if env.output == "json" {
 		if err := env.print(a, nil); err != nil {
@@ -111,7 +111,7 @@ func (env *Env) unattested(a attestation, cause error) error {
 	return fault.Hint(err, "only a PIV token, such as a YubiKey, attests its keys: plimsoll key generate 'piv:slot=9c'")
 }
 
-func (a attestation) table(w io.Writer) {
+func (a proof) table(w io.Writer) {
 	p := a.Attestation
 	fmt.Fprintf(w, "URI\t%s\nFingerprint\t%s\nAttested\tby %s\nToken\t%s, serial %s, firmware %s\nSlot\t%s\nPIN\t%s\nTouch\t%s\n", // #nosec G705 -- a terminal, not a page
 		printable(a.URI), a.Fingerprint, p.Maker, cmp.Or(p.FormFactor, "of unknown form"), cmp.Or(p.Serial, "unknown"), p.Firmware,

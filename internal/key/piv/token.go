@@ -192,7 +192,7 @@ func (d *daemon) open(ctx context.Context, name string, waiting func()) (*link, 
 // hold connects and begins a transaction. A token that another program let go of
 // at this moment, and that is being reset, is tried again.
 func (d *daemon) hold(ctx context.Context, name string, waiting func()) (*link, error) {
-	const pause, limit = 50 * time.Millisecond, 20
+	const pause, limit = 100 * time.Millisecond, 50
 	for tried := 1; ; tried++ {
 		l, err := d.connect(ctx, name)
 		if err == nil {
