@@ -70,15 +70,20 @@ func (t *token) generate(ctx context.Context, s slot, algorithm key.Algorithm, p
 		return nil, err
 	}
 	var m managerKey
+	factory := false
 	err := t.do(ctx, "generate a key", func() (err error) {
 		if err := t.vacant(ctx, s); err != nil {
 			return err
 		}
+		factory = t.factoryPIN(ctx)
 		m, err = t.management(ctx)
 		return err
 	})
 	if err != nil {
 		return nil, err
+	}
+	if factory {
+		t.provider.notify(fmt.Sprintf("the PIN of %s is still the factory's, which everybody knows; change it: ykman piv access change-pin", t))
 	}
 	var pin, secret []byte
 	if m.protected && t.provider.config.ManagementKey == "" {
@@ -103,6 +108,19 @@ func (t *token) generate(ctx context.Context, s slot, algorithm key.Algorithm, p
 		return err
 	})
 	return k, err
+}
+
+// factoryPIN reports whether the token says that nobody ever changed its PIN.
+func (t *token) factoryPIN(ctx context.Context) bool {
+	if !t.version.describesKeys() {
+		return false
+	}
+	b, err := t.link.send(ctx, command{ins: insMetadata, p2: referencePIN})
+	if err != nil {
+		return false
+	}
+	factory, err := find(b, metaFactory)
+	return err == nil && bytes.Equal(factory, []byte{1})
 }
 
 // capable refuses what the token's firmware cannot do.

@@ -34,7 +34,7 @@ var (
 	printed   = []byte{0x5f, 0xc1, 0x09}
 )
 
-// manager is what is known about the management key.
+// managerKey is what is known about the management key.
 type managerKey struct {
 	algorithm byte
 	factory   bool // it is the factory's, as far as the token tells

@@ -46,7 +46,7 @@ type slotKey struct {
 	generated bool // in the token; false also if it does not tell
 }
 
-// metadataSince is the firmware from which tokens describe their keys.
+// describesKeys reports whether tokens of v have GET METADATA.
 func (v version) describesKeys() bool { return v.since(5, 3) }
 
 // key reads what is in a slot: NotFound if nothing is, Invalid if the key is of a

@@ -23,9 +23,10 @@ const unknownTries = -1
 // configured one, or one that a person types. always says that this one is not
 // to be taken from memory. It is not verified yet. Call it outside of do.
 func (t *token) needPIN(ctx context.Context, always bool) ([]byte, error) {
-	typed := t.provider.config.PIN == ""
-	if t.pin != nil && (!always || !typed) {
-		return bytes.Clone(t.pin), nil
+	if typed := t.provider.config.PIN == ""; !always || !typed {
+		if pin := t.remembered(); pin != nil {
+			return pin, nil
+		}
 	}
 	left := unknownTries
 	err := t.do(ctx, "count the tries of the PIN", func() (err error) {
@@ -120,19 +121,36 @@ func (t *token) verify(ctx context.Context, pin []byte) error {
 		return err
 	}
 	t.verified = true
-	if t.pin == nil {
-		t.pin = bytes.Clone(pin)
-	}
+	t.remember(pin)
 	return nil
+}
+
+// remembered returns a PIN that was right, or nil.
+func (t *token) remembered() []byte {
+	t.provider.mu.Lock()
+	defer t.provider.mu.Unlock()
+	return bytes.Clone(t.pin)
+}
+
+func (t *token) remember(pin []byte) {
+	t.provider.mu.Lock()
+	defer t.provider.mu.Unlock()
+	t.forget()
+	t.pin = bytes.Clone(pin)
+}
+
+// forget forgets the PIN; the caller holds the provider's lock.
+func (t *token) forget() {
+	clear(t.pin)
+	t.pin = nil
 }
 
 func (t *token) wrongPIN(left int) error {
 	p := t.provider
 	p.mu.Lock()
 	p.refused[t.String()] = true // it counts for the configured one alone
+	t.forget()
 	p.mu.Unlock()
-	clear(t.pin)
-	t.pin = nil
 	if left == 0 {
 		return t.blocked()
 	}

@@ -48,15 +48,15 @@ func (i identity) uri(s slot) uri {
 type token struct {
 	identity
 	provider *Provider
-	users    int // guarded by Provider.mu
+	users    int    // guarded by Provider.mu, as is
+	pin      []byte // that was right
 
 	busy     chan struct{} // holds an element while something is done with the token
 	daemon   *daemon
 	link     *link // of the transaction that is on, or nil
-	pin      []byte
-	verified bool // the PIN, in this transaction
-	managed  bool // the management key, in this transaction
-	keep     bool // the transaction lasts until the last key is closed
+	verified bool  // the PIN, in this transaction
+	managed  bool  // the management key, in this transaction
+	keep     bool  // the transaction lasts until the last key is closed
 }
 
 // acquire returns the token i for release.
@@ -80,13 +80,12 @@ func (t *token) release(ctx context.Context) error {
 	last := t.users == 0
 	if last {
 		delete(t.provider.tokens, fmt.Sprint(t.serial, t.reader))
+		t.forget()
 	}
 	t.provider.mu.Unlock()
 	if !last {
 		return nil
 	}
-	clear(t.pin)
-	t.pin = nil
 	return t.leave(ctx)
 }
 

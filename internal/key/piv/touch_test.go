@@ -12,8 +12,12 @@ import (
 // TestTouchIsAskedFor gives the touch only when somebody was told to.
 func TestTouchIsAskedFor(t *testing.T) {
 	told := make(chan string, 1)
-	d := sit(t, softpiv.Config{Serial: 8, Touch: func() bool { return strings.Contains(<-told, "touch PIV token 8") }})
-	d.person.heard = func(message string) { told <- message }
+	d := sit(t, softpiv.Config{Serial: 8, Touch: func() bool { <-told; return true }})
+	d.person.heard = func(message string) {
+		if strings.HasPrefix(message, "touch PIV token 8") {
+			told <- message
+		}
+	}
 	s := generate(t, d.provider(softpiv.PIN), "piv:slot=9c", key.ECDSAP256, key.Policies{})
 	signs(t, s, "m")
 }
@@ -79,5 +83,20 @@ func TestAnotherTokenInItsPlace(t *testing.T) {
 	refused(t, err, fault.Unavailable, "another token is in its place now: PIV token 9", "")
 	if other.Tries() != 3 {
 		t.Error("the other token was given a PIN")
+	}
+}
+
+// TestFactoryPIN is spoken of when a key is made, and not once it was changed.
+func TestFactoryPIN(t *testing.T) {
+	d := sit(t, softpiv.Config{Serial: 8})
+	generate(t, d.provider(""), "piv:slot=9c", key.ECDSAP256, key.Policies{})
+	if _, told := d.person.was(); len(told) != 1 || !strings.Contains(told[0], "PIN of PIV token 8 is still the factory's") {
+		t.Errorf("told %q", told)
+	}
+	d.cards[0].Transmit([]byte("\x00\xa4\x04\x00\x05\xa0\x00\x00\x03\x08"))
+	d.cards[0].Transmit([]byte("\x00\x24\x00\x80\x10123456\xff\xff654321\xff\xff"))
+	generate(t, d.provider(""), "piv:slot=9a", key.ECDSAP256, key.Policies{})
+	if _, told := d.person.was(); len(told) != 1 {
+		t.Errorf("told %q", told)
 	}
 }
