@@ -19,6 +19,8 @@ import (
 	"time"
 
 	"github.com/google/go-containerregistry/pkg/registry"
+
+	"plimsoll/internal/tools/softpiv"
 )
 
 var update = flag.Bool("update", false, "write what the commands of the pages really print into docs")
@@ -40,7 +42,8 @@ const (
 //     where a later command names it.
 //   - a block whose first line is "```yaml NAME" is written to the file NAME;
 //   - a comment "<!-- before" is run and not shown;
-//   - "<!-- needs: root -->" says what the page cannot be run without.
+//   - "<!-- needs: root -->" says what the page cannot be run without; "piv
+//     12345678" is a soft PIV card of that number, whose PIN is set.
 //
 // With -update, what is printed replaces what does not fit.
 func TestDocsRun(t *testing.T) {
@@ -51,7 +54,7 @@ func TestDocsRun(t *testing.T) {
 		t.Run(strings.TrimSuffix(name, ".md"), func(t *testing.T) {
 			t.Parallel()
 			needs(t, text)
-			r := newReader(t)
+			r := newReader(t, cards(t, text)...)
 			got := r.page(text)
 			if *update && got != text {
 				if err := os.WriteFile(filepath.Join(docs, name), []byte(got), 0o644); err != nil {
@@ -73,12 +76,13 @@ func needs(t *testing.T, text string) {
 	}
 	lack := ""
 	for what := range strings.SplitSeq(m[1], ", ") {
+		what, _, _ := strings.Cut(what, " ")
 		switch what {
 		case "root":
 			if os.Geteuid() != 0 {
 				lack = what
 			}
-		case "softhsm":
+		case "softhsm", "piv":
 			if ok, err := condition(what); !ok || err != nil {
 				lack = what
 			}
@@ -95,6 +99,36 @@ func needs(t *testing.T, text string) {
 	}
 }
 
+// cards begins pcscd with the soft cards that a page needs and returns the
+// environment in which they are seen.
+func cards(t *testing.T, text string) (environment []string) {
+	t.Helper()
+	m := need.FindStringSubmatch(text)
+	if m == nil {
+		return nil
+	}
+	for what := range strings.SplitSeq(m[1], ", ") {
+		serial, ok := strings.CutPrefix(what, "piv ")
+		if !ok {
+			continue
+		}
+		d, env, err := softCards(t.Context(), t.TempDir(), serial)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			if err := d.Stop(); err != nil {
+				t.Error(err)
+			}
+		})
+		for name, value := range env {
+			environment = append(environment, name+"="+value)
+		}
+		environment = append(environment, "PLIMSOLL_PIV_PIN="+softpiv.PIN)
+	}
+	return environment
+}
+
 // reader is somebody who types what a page says.
 type reader struct {
 	t        *testing.T
@@ -106,7 +140,7 @@ type reader struct {
 	pages    map[string]string // and back
 }
 
-func newReader(t *testing.T) *reader {
+func newReader(t *testing.T, environment ...string) *reader {
 	t.Helper()
 	r := &reader{t: t, dir: t.TempDir(), known: map[string]string{}, pages: map[string]string{}}
 	r.registry = serveRegistry(t)
@@ -115,6 +149,7 @@ func newReader(t *testing.T) *reader {
 	cmd.Dir = r.dir
 	cmd.Env = append(os.Environ(), "HOME="+r.dir, "PLIMSOLL_DATA="+filepath.Join(r.dir, "plimsoll"), "PLIMSOLL_IDS="+filepath.Join(r.dir, "ids.json"), "PLIMSOLL_PLAIN_HTTP=1",
 		"PLIMSOLL_KEY_PASSPHRASE=correct-horse-battery", "NO_COLOR=1", "SOFTHSM_UTIL="+softhsmUtil(), "PLIMSOLL_PKCS11_MODULE="+softhsmModule())
+	cmd.Env = append(cmd.Env, environment...)
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		t.Fatal(err)

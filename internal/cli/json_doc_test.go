@@ -21,7 +21,7 @@ func TestJSONIsDocumented(t *testing.T) {
 	}
 	for _, v := range []any{
 		generated{},
-		unattested{},
+		proof{},
 		published{},
 		rootState{},
 		roleState{},

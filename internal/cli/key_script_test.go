@@ -52,8 +52,12 @@ func softhsm(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 // condition answers the scripts' conditions: [softhsm] is whether SoftHSM2 is
-// here, and an error where it must be.
+// here, [piv] whether soft PIV cards can be used, and an error where they must
+// be.
 func condition(name string) (bool, error) {
+	if name == "piv" {
+		return pivReady()
+	}
 	if name != "softhsm" {
 		return false, fmt.Errorf("unknown condition %q", name)
 	}

@@ -54,6 +54,7 @@ func TestScripts(t *testing.T) {
 			"exitcode":    exitcode,
 			"liar":        liar,
 			"mklayout":    mklayout,
+			"piv":         pivCards,
 			"referrersof": referrersof,
 			"softhsm":     softhsm,
 		},

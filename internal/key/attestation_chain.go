@@ -18,7 +18,7 @@ import (
 const (
 	oldRootPIV = "Yubico PIV Root CA Serial 263751"    // firmware before 5.7.4
 	oldRootU2F = "Yubico U2F Root CA Serial 457200631" // some YubiKeys 4
-	oldToken   = "Yubico PIV Attestation"              // what both call a token's own certificate
+	oldToken   = "Yubico PIV Attestation"              // #nosec G101 -- what both call a token's own certificate
 	pivIssuers = "Yubico PIV Attestation "             // Attestation Root 1 signs for FIDO and OpenPGP too
 )
 

@@ -13,11 +13,10 @@ import (
 // The extensions of PIV attestation certificates (Yubico, "PIV attestation";
 // 1.3.6.1.4.1.41482.3). Their values are bytes, but for the serial's INTEGER.
 var (
-	oidFirmware   = yubico(3)  // three bytes: major, minor, patch
-	oidSerial     = yubico(7)  // INTEGER
-	oidPolicies   = yubico(8)  // two bytes: PIN policy, touch policy
-	oidFormFactor = yubico(9)  // one byte
-	oidFIPS       = yubico(10) // its presence in the token's own certificate says so
+	oidFirmware   = yubico(3) // three bytes: major, minor, patch
+	oidSerial     = yubico(7) // INTEGER
+	oidPolicies   = yubico(8) // two bytes: PIN policy, touch policy
+	oidFormFactor = yubico(9) // one byte
 )
 
 func yubico(n int) asn1.ObjectIdentifier { return asn1.ObjectIdentifier{1, 3, 6, 1, 4, 1, 41482, 3, n} }

@@ -1,8 +1,10 @@
 // Package key opens signing keys by URI: file: for an encrypted file, pkcs11:
-// (RFC 7512) for a key that lives in a token.
+// (RFC 7512) for a key that lives in a token, piv: for one in a PIV token such as
+// a YubiKey.
 //
 // A key in a token never leaves it: what this package hands out is a [Signer],
-// not the key.
+// not the key. What a token says about a key for others to believe is its
+// attestation ([VerifyAttestation]).
 package key
 
 import (
@@ -40,6 +42,17 @@ type Provider interface {
 	Generate(ctx context.Context, uri string, algorithm Algorithm) (Signer, error)
 	// List returns the keys that can be seen below uri.
 	List(ctx context.Context, uri string) ([]Info, error)
+}
+
+// Policies are when a new key is to want a PIN and a touch. What is "" is left to
+// the provider.
+type Policies struct{ PIN, Touch Policy }
+
+// PolicyProvider is what a [Provider] may also be: one whose keys have policies.
+type PolicyProvider interface {
+	// GenerateWith is Generate for a key with policies; Invalid if the token does
+	// not know one of them.
+	GenerateWith(ctx context.Context, uri string, algorithm Algorithm, policies Policies) (Signer, error)
 }
 
 // Info describes a key without opening it.

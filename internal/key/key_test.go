@@ -235,3 +235,30 @@ MCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=
 	fmt.Println(key.Fingerprint(pub))
 	// Output: sha256:a1e9156054e04fac899ae9f275132cdc07a5dbc4ea2c2ad3a1ffc6e0d253681f <nil>
 }
+
+// made notes which policies a key was to have.
+type made struct {
+	key.Provider
+	policies key.Policies
+}
+
+func (m *made) GenerateWith(_ context.Context, _ string, _ key.Algorithm, policies key.Policies) (key.Signer, error) {
+	m.policies = policies
+	return nil, nil
+}
+
+// TestPoliciesReachOnlyWhoKnowsThem: they are not dropped on the way.
+func TestPoliciesReachOnlyWhoKnowsThem(t *testing.T) {
+	token := &made{}
+	providers := key.Providers{"piv": token, "file": struct{ key.Provider }{}}
+	want := key.Policies{PIN: key.PolicyOnce, Touch: key.PolicyAlways}
+	if _, err := providers.GenerateWith(t.Context(), "piv:slot=9c", key.ECDSAP256, want); err != nil || token.policies != want {
+		t.Errorf("got %+v, %v", token.policies, err)
+	}
+	if _, err := providers.GenerateWith(t.Context(), "file:x", key.ECDSAP256, want); !fault.Is(err, fault.Invalid) {
+		t.Errorf("got %v", err)
+	}
+	if _, err := providers.GenerateWith(t.Context(), "piv:slot=9c", "rsa", want); !fault.Is(err, fault.Invalid) {
+		t.Errorf("got %v", err)
+	}
+}

@@ -9,7 +9,7 @@ import (
 	"plimsoll/internal/fault"
 )
 
-// Providers are the providers by URI scheme ("file", "pkcs11"). They may be used
+// Providers are the providers by URI scheme ("file", "pkcs11", "piv"). They may be used
 // concurrently if each of them may.
 type Providers map[string]Provider
 
@@ -34,6 +34,27 @@ func (p Providers) Generate(ctx context.Context, uri string, algorithm Algorithm
 		return nil, err
 	}
 	return provider.Generate(ctx, uri, algorithm)
+}
+
+// GenerateWith is Generate for a key with policies. It is Invalid if policies are
+// given for a key that has none of its own, as one in a file has not.
+func (p Providers) GenerateWith(ctx context.Context, uri string, algorithm Algorithm, policies Policies) (Signer, error) {
+	if policies == (Policies{}) {
+		return p.Generate(ctx, uri, algorithm)
+	}
+	provider, err := p.provider(uri)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := ParseAlgorithm(string(algorithm)); err != nil {
+		return nil, err
+	}
+	with, ok := provider.(PolicyProvider)
+	if !ok {
+		scheme, _, _ := strings.Cut(uri, ":")
+		return nil, fault.Errorf(fault.Invalid, "keys of %s: have no PIN and touch policies of their own; those of piv: have", strings.ToLower(scheme))
+	}
+	return with.GenerateWith(ctx, uri, algorithm, policies)
 }
 
 // List returns the keys below uri, as [Provider.List] says. An unknown scheme is

@@ -20,7 +20,7 @@ import (
 var usual = []struct{ names, devices []string }{
 	{names: []string{"softhsm/libsofthsm2.so", "pkcs11/libsofthsm2.so", "libsofthsm2.so"}},
 	{names: []string{"pkcs11/opensc-pkcs11.so", "opensc-pkcs11.so"}},
-	{names: []string{"libykcs11.so.2", "libykcs11.so", "pkcs11/libykcs11.so"}},
+	{names: []string{"libykcs11.so.2", "libykcs11.so", "pkcs11/libykcs11.so", "libykcs11.dylib"}},
 	{
 		names:   []string{"pkcs11/libtpm2_pkcs11.so", "libtpm2_pkcs11.so.1", "libtpm2_pkcs11.so"},
 		devices: []string{"/dev/tpmrm0", "/dev/tpm0"},
@@ -34,7 +34,7 @@ var triplets = map[string]string{
 }
 
 func folders() []string {
-	return []string{"/usr/lib/" + triplets[runtime.GOARCH], "/usr/lib64", "/usr/lib", "/usr/local/lib", "/usr/local/lib64", "/opt/homebrew/lib"}
+	return []string{"/usr/lib/" + triplets[runtime.GOARCH], "/usr/lib64", "/usr/lib", "/usr/local/lib", "/usr/local/lib64", "/opt/homebrew/lib", "/Library/OpenSC/lib"}
 }
 
 // modulePaths returns the modules to look for u's token in: the one that it

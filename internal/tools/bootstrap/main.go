@@ -1,5 +1,5 @@
 // Bootstrap brings the programs that plimsoll's tests and demo need beside Go:
-// runc, SoftHSM, a C compiler, npm. What is on PATH is used; what is not is taken
+// runc, SoftHSM, a virtual card reader, a C compiler, npm. What is on PATH is used; what is not is taken
 // from the machine's own archive as packages and unpacked into a private folder.
 // Nothing is installed.
 //

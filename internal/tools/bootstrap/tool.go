@@ -56,6 +56,12 @@ var tools = []tool{
 		unpacked: unpackedSoftHSM,
 	},
 	{
+		name:     "a virtual card reader and what speaks to it",
+		packages: []string{"pcscd", "vsmartcard-vpcd", "opensc", "yubico-piv-tool", "ykcs11"},
+		found:    findCards,
+		unpacked: unpackedCards,
+	},
+	{
 		name:     "a C compiler",
 		packages: []string{"gcc", "libc6-dev"},
 		found:    findCompiler,
@@ -79,8 +85,11 @@ var modulePlaces = []string{
 	"usr/local/lib/softhsm/libsofthsm2.so", "usr/lib64/softhsm/libsofthsm2.so", "usr/lib64/pkcs11/libsofthsm2.so",
 }
 
-func moduleBelow(root string) (string, bool) {
-	for _, place := range modulePlaces {
+func moduleBelow(root string) (string, bool) { return firstBelow(root, modulePlaces) }
+
+// firstBelow returns the first file below root that one of the patterns names.
+func firstBelow(root string, places []string) (string, bool) {
+	for _, place := range places {
 		if found, err := filepath.Glob(filepath.Join(root, place)); err == nil && len(found) > 0 {
 			return found[0], true
 		}
@@ -100,6 +109,34 @@ func findSoftHSM(_ context.Context, f *finder) bool {
 		}
 	}
 	f.env["PLIMSOLL_PKCS11_MODULE"], f.env["PLIMSOLL_SOFTHSM2_UTIL"] = module, util
+	return true
+}
+
+// cardModules are the libraries that tests need beside programs, by the variable
+// that names each.
+var cardModules = map[string][]string{
+	"PLIMSOLL_VPCD":   {"usr/lib/pcsc/drivers/serial/libifdvpcd.so"},
+	"PLIMSOLL_YKCS11": {"usr/lib/*/libykcs11.so", "usr/lib/*/libykcs11.so.*"},
+}
+
+func findCards(_ context.Context, f *finder) bool {
+	for _, program := range []string{"pcscd", "opensc-tool", "pkcs11-tool", "yubico-piv-tool"} {
+		if _, ok := f.look(program); !ok {
+			return false
+		}
+	}
+	return f.nameModules("/")
+}
+
+// nameModules sets the variables of cardModules to what is below root.
+func (f *finder) nameModules(root string) bool {
+	for variable, places := range cardModules {
+		path, ok := firstBelow(root, places)
+		if !ok {
+			return false
+		}
+		f.env[variable] = path
+	}
 	return true
 }
 

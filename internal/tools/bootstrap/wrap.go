@@ -17,6 +17,13 @@ func unpackedSoftHSM(f *finder, r roots) error {
 	return wrapper(r, "softhsm2-util", fmt.Sprintf("exec %q --module %q \"$@\"\n", filepath.Join(r.programs, "usr/bin/softhsm2-util"), module))
 }
 
+func unpackedCards(f *finder, r roots) error {
+	if !f.nameModules(r.programs) {
+		return fmt.Errorf("the packages vsmartcard-vpcd and ykcs11 brought no libraries")
+	}
+	return nil
+}
+
 // unpackedCompiler makes a gcc that looks for everything in the private folders.
 func unpackedCompiler(f *finder, r roots) error {
 	found, err := filepath.Glob(filepath.Join(r.programs, "usr/bin/*-linux-gnu*-gcc"))
