@@ -101,6 +101,7 @@ func TestBins(t *testing.T) {
 	}
 	s, err := tr.Status(t.Context())
 	w.must(err)
+	w.must(tr.CountBins(t.Context(), s))
 	if r := s.Roles[4]; r.Role != "releases" || r.Targets < 2*many {
 		t.Errorf("status says %+v", r)
 	}
@@ -318,6 +319,7 @@ func TestBrokenRole(t *testing.T) {
 				t.Error(diff)
 			}
 			w.refused(s.Errors["security"], tt.words)
+			w.broken(f, "security", tt.words)
 			_, err = w.ask(f, ":v2") // nobody else names it, and what security says is not known
 			w.refused(err, tt.words)
 		})
@@ -326,6 +328,23 @@ func TestBrokenRole(t *testing.T) {
 		w := w.in(t)
 		w.must(w.repo.Sign(t.Context(), "releases", image("v3", "c")))
 	})
+}
+
+// broken demands that a status says what is wrong with a role, and of no other.
+func (w *world) broken(f files, role, words string) {
+	w.Helper()
+	tr, err := w.client(f).Refresh(w.Context(), w.gun, w.pins)
+	w.must(err)
+	defer func() { w.must(tr.Close()) }()
+	s, err := tr.Status(w.Context())
+	w.must(err)
+	for _, r := range s.Roles {
+		if r.Role == role {
+			w.refused(r.Err, words)
+		} else if r.Err != nil {
+			w.Errorf("%s: %v", r.Role, r.Err)
+		}
+	}
 }
 
 // TestBrokenBin is the role's error: it is not the same as not signed.
@@ -351,6 +370,48 @@ func TestBrokenBin(t *testing.T) {
 		_, _, err = tr.Decide(t.Context(), ref.Reference{Tag: "v0"})
 		w.refused(err, "is missing")
 		w.must(tr.Close())
+	}
+}
+
+// TestCompromisedBins: what a stolen key signed is found in bins too, and what is
+// not kept leaves them.
+func TestCompromisedBins(t *testing.T) {
+	w := newWorld(t)
+	w.delegate("releases")
+	all := images("v", many)
+	w.must(w.repo.Sign(t.Context(), "releases", all...))
+	tr, err := w.client(w.store).Refresh(t.Context(), w.gun, w.pins)
+	w.must(err)
+	e, err := tr.Exposure(t.Context(), w.fingerprint("releases"))
+	w.must(err)
+	w.must(tr.Close())
+	if len(e.Signed) != 1 || len(e.Signed[0].Names) != 2*many || len(e.Signed[0].Roles) > 0 {
+		t.Errorf("signed are %d files", len(e.Signed))
+	}
+	w.newKey("new")
+	w.must(w.repo.Change(t.Context(), Changes{
+		Replace: []Replacement{{Old: w.fingerprint("releases"), New: w.keys["new"].key}},
+		Sift:    []Sift{{Role: "releases", Images: all[:1]}},
+	}))
+	delete(w.keys, "releases")
+	if s, err := w.ask(w.store, ":v0"); err != nil || s.Roles["releases"] != all[0].Digest {
+		t.Errorf("what is kept: %+v, %v", s, err)
+	}
+	for _, name := range []string{":v1", "@" + string(all[1].Digest), "@" + string(all[1].Platforms[0].Manifest)} {
+		if _, err := w.ask(w.store, name); !fault.Is(err, fault.NotFound) {
+			t.Errorf("%s is still named: %v", name, err)
+		}
+	}
+}
+
+// TestCeremonyOfBins is refused in words: nobody signs dozens of files by hand.
+func TestCeremonyOfBins(t *testing.T) {
+	w := newWorld(t)
+	w.delegate("releases")
+	w.must(w.repo.Sign(t.Context(), "releases", images("v", many)...))
+	_, err := w.repo.Propose(t.Context(), Changes{As: "releases", Images: images("w", 1), Until: w.now.Add(time.Hour)})
+	if !fault.Is(err, fault.Conflict) || fault.HintOf(err) == "" {
+		t.Errorf("got %v", err)
 	}
 }
 
