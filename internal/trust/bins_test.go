@@ -464,3 +464,36 @@ func Example_bins() {
 	fmt.Println(k.bins(10_000), k.group("releases"), k.bin("releases", 10, 64, keyRole{}).Prefixes)
 	// Output: 64 releases__tags [28 29 2a 2b]
 }
+
+// FuzzBins asks hostile metadata about names, groups and bins: whatever a role
+// writes, nothing is found in bins but by the rules.
+func FuzzBins(f *testing.F) {
+	f.Add([]byte(`{"targets":{"sha256/aa":{"length":1,"hashes":{"sha256":"aa"},"custom":{"images":["x",1],"platforms":[{"manifest":"sha256:b","size":"x"},7]}}},"delegations":{"keys":{},"roles":[{"name":"targets__tags","keyids":[],"threshold":1,"terminating":false,"paths":["*"]}]}}`), "v1")
+	f.Add([]byte(`{"targets":{},"delegations":{"keys":{},"roles":[{"name":"targets__tags_00","keyids":[],"threshold":1,"terminating":false,"path_hash_prefixes":["0",""]}]}}`), "sha256/00")
+	f.Fuzz(func(t *testing.T, b []byte, name string) {
+		v, err := parseJSON(b)
+		if err != nil {
+			return
+		}
+		o := newObject(v, "", &err)
+		m := &targets{Targets: map[string]target{}}
+		o.child("targets").each(100, func(name string, v any) { m.Targets[name] = decodeTarget(newObject(v, name, &err)) })
+		m.Delegations = decodeDelegations(o.child("delegations"))
+		if err != nil {
+			return
+		}
+		s := step{name: RoleTargets, keys: m.Delegations.Keys, need: keyRole{Threshold: 1}}
+		if g := m.Delegations.ownGroup(s, name); g != nil && (g.Threshold != 1 || kindOf(name) == nil) {
+			t.Errorf("group %q of other keys", g.Name)
+		}
+		if r := m.Delegations.ownBin(s, "targets__tags", name); r != nil && (ownerOf(r.Name) != RoleTargets || !r.covers(name)) {
+			t.Errorf("bin %q for %q", r.Name, name)
+		}
+		for _, f := range m.Targets {
+			platformTargets("sha256:00", f)
+			if got := f.ofImages(f.images()).images(); len(got) > len(f.images()) {
+				t.Errorf("images %q", got)
+			}
+		}
+	})
+}
