@@ -404,17 +404,6 @@ func TestCompromisedBins(t *testing.T) {
 	}
 }
 
-// TestCeremonyOfBins is refused in words: nobody signs dozens of files by hand.
-func TestCeremonyOfBins(t *testing.T) {
-	w := newWorld(t)
-	w.delegate("releases")
-	w.must(w.repo.Sign(t.Context(), "releases", images("v", many)...))
-	_, err := w.repo.Propose(t.Context(), Changes{As: "releases", Images: images("w", 1), Until: w.now.Add(time.Hour)})
-	if !fault.Is(err, fault.Conflict) || fault.HintOf(err) == "" {
-		t.Errorf("got %v", err)
-	}
-}
-
 func TestBinPrefixes(t *testing.T) {
 	for _, k := range binKinds {
 		for n := k.least; n <= k.most; n *= 2 {
