@@ -13,7 +13,7 @@ import (
 // rotation another, remembered key would sign in its place, unsaid.
 func (p *Publisher) Sign(ctx context.Context, role string, images ...trust.Image) error {
 	if len(p.named) > 0 {
-		status, err := p.trust.Status(ctx, p.Record.GUN)
+		status, err := p.trust.status(ctx, p.Record.GUN, false)
 		if err != nil {
 			return err
 		}

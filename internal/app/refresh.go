@@ -22,7 +22,7 @@ type Refreshed struct {
 // has less than half of its life left, or if force is set.
 func (p *Publisher) Refresh(ctx context.Context, force bool) (Refreshed, error) {
 	gun := p.Record.GUN
-	status, err := p.trust.Status(ctx, gun)
+	status, err := p.trust.status(ctx, gun, false)
 	if err != nil {
 		return Refreshed{}, err
 	}
@@ -34,12 +34,17 @@ func (p *Publisher) Refresh(ctx context.Context, force bool) (Refreshed, error) 
 		return r, err
 	}
 	r.Signed = true
-	r.Status, err = p.trust.Status(ctx, gun)
+	r.Status, err = p.trust.status(ctx, gun, false)
 	return r, err
 }
 
 // Status returns how the trust data of gun stands; expired metadata is no error.
-func (t *Trust) Status(ctx context.Context, gun ref.GUN) (s *trust.Status, err error) {
+func (t *Trust) Status(ctx context.Context, gun ref.GUN) (*trust.Status, error) {
+	return t.status(ctx, gun, true)
+}
+
+// status is Status; what lies in bins is counted if count is set.
+func (t *Trust) status(ctx context.Context, gun ref.GUN, count bool) (s *trust.Status, err error) {
 	pins, err := t.Known(gun)
 	if err != nil {
 		return nil, err
@@ -49,7 +54,10 @@ func (t *Trust) Status(ctx context.Context, gun ref.GUN) (s *trust.Status, err e
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, trusted.Close()) }()
-	return trusted.Status(ctx)
+	if s, err = trusted.Status(ctx); err == nil && count {
+		err = trusted.CountBins(ctx, s)
+	}
+	return s, err
 }
 
 // Held implements [trust.Holder]: it reports whether this machine knows where the private half of k is.

@@ -19,6 +19,7 @@ const (
 	stateNever   = "never signed"
 	stateSoon    = "expires soon"
 	stateExpired = "expired"
+	stateBroken  = "broken"
 )
 
 // statusState is what trust status says of a repository.
@@ -34,6 +35,7 @@ type roleState struct {
 	Version   int64      `json:"version"` // 0 if never signed
 	Expires   *time.Time `json:"expires,omitempty"`
 	State     string     `json:"state"`
+	Reason    string     `json:"reason,omitempty"` // of "broken"
 	Threshold int        `json:"threshold"`
 	Keys      []keyState `json:"keys"`
 	Elsewhere int        `json:"elsewhere"` // how many signatures must come from other machines
@@ -108,7 +110,7 @@ func (env *Env) trustStatus(cmd *cobra.Command, gun ref.GUN, warn string) error 
 		return err
 	}
 	switch v.State {
-	case stateExpired:
+	case stateExpired, stateBroken:
 		return &exitError{code: exitUntrusted}
 	case stateSoon:
 		return &exitError{code: exitDenied}
@@ -132,7 +134,7 @@ func noticeOf(record *trust.Record, warn string) (func(role string) time.Duratio
 // add adds a role, and what is to be done about it.
 func (v *statusState) add(r roleState) {
 	v.Roles = append(v.Roles, r)
-	rank := []string{stateOK, stateNever, stateSoon, stateExpired}
+	rank := []string{stateOK, stateNever, stateSoon, stateExpired, stateBroken}
 	worse := func(state string) int {
 		for i, s := range rank {
 			if s == state {
@@ -144,7 +146,12 @@ func (v *statusState) add(r roleState) {
 	if worse(r.State) > worse(v.State) && r.State != stateNever {
 		v.State = r.State
 	}
-	if r.State != stateSoon && r.State != stateExpired {
+	switch r.State {
+	case stateBroken:
+		v.Warnings = append(v.Warnings, fmt.Sprintf("%s: broken: %s", r.Role, r.Reason))
+		return
+	case stateSoon, stateExpired:
+	default:
 		return
 	}
 	text := fmt.Sprintf("%s: %s: %s", r.Role, r.State, renewal(v.GUN, r.Role))
@@ -158,6 +165,9 @@ func roleStateOf(r trust.RoleStatus, record *trust.Record, attested map[string]a
 	s := roleState{Role: r.Role, Version: r.Version, State: state, Threshold: r.Threshold, Paths: r.Paths, Keys: []keyState{}, Elsewhere: r.Threshold}
 	if !r.Expires.IsZero() {
 		s.Expires = &r.Expires
+	}
+	if r.Err != nil {
+		s.State, s.Reason = stateBroken, r.Err.Error()
 	}
 	if r.Role != trust.RoleRoot && r.Role != trust.RoleSnapshot && r.Role != trust.RoleTimestamp {
 		s.Targets = &r.Targets

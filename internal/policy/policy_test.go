@@ -103,6 +103,14 @@ func TestJudge(t *testing.T) {
 		{"no findings", nil, "known-exploited", verdict.NotApplicable, "", "no finding"},
 		{"one key for two roles", func(f *policy.Facts) { f.Signers["security"] = f.Signers["releases"] }, "signed", verdict.Denied, verdict.Evidence, "1 of the roles"},
 		{"two roles that share one of their keys", func(f *policy.Facts) { f.Signers["releases"] = []string{"sha256:01", "sha256:02"} }, "signed", verdict.Allowed, "", "2 of the roles"},
+		{"a role whose metadata is broken", func(f *policy.Facts) {
+			delete(f.Roles, "security")
+			f.RoleErrs = map[string]error{"security": fault.Errorf(fault.Untrusted, "security metadata expired")}
+		}, "signed", verdict.Denied, verdict.Evidence, "1 of the roles"},
+		{"a role that is out of reach", func(f *policy.Facts) {
+			delete(f.Roles, "security")
+			f.RoleErrs = map[string]error{"security": fault.Errorf(fault.Unavailable, "no answer")}
+		}, "signed", verdict.Denied, verdict.Unavailable, "1 of the roles"},
 		{"a role that nobody is known to have signed", func(f *policy.Facts) { f.Signers = nil }, "signed", verdict.Denied, verdict.Evidence, "0 of the roles"},
 		{"one role missing", func(f *policy.Facts) { delete(f.Roles, "security") }, "signed", verdict.Denied, verdict.Evidence, "1 of the roles"},
 		{"another digest", func(f *policy.Facts) { f.Digest = digestB }, "signed", verdict.Denied, verdict.Evidence, "not what was signed"},

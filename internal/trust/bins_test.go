@@ -101,6 +101,7 @@ func TestBins(t *testing.T) {
 	}
 	s, err := tr.Status(t.Context())
 	w.must(err)
+	w.must(tr.CountBins(t.Context(), s))
 	if r := s.Roles[4]; r.Role != "releases" || r.Targets < 2*many {
 		t.Errorf("status says %+v", r)
 	}
@@ -318,6 +319,7 @@ func TestBrokenRole(t *testing.T) {
 				t.Error(diff)
 			}
 			w.refused(s.Errors["security"], tt.words)
+			w.broken(f, "security", tt.words)
 			_, err = w.ask(f, ":v2") // nobody else names it, and what security says is not known
 			w.refused(err, tt.words)
 		})
@@ -326,6 +328,23 @@ func TestBrokenRole(t *testing.T) {
 		w := w.in(t)
 		w.must(w.repo.Sign(t.Context(), "releases", image("v3", "c")))
 	})
+}
+
+// broken demands that a status says what is wrong with a role, and of no other.
+func (w *world) broken(f files, role, words string) {
+	w.Helper()
+	tr, err := w.client(f).Refresh(w.Context(), w.gun, w.pins)
+	w.must(err)
+	defer func() { w.must(tr.Close()) }()
+	s, err := tr.Status(w.Context())
+	w.must(err)
+	for _, r := range s.Roles {
+		if r.Role == role {
+			w.refused(r.Err, words)
+		} else if r.Err != nil {
+			w.Errorf("%s: %v", r.Role, r.Err)
+		}
+	}
 }
 
 // TestBrokenBin is the role's error: it is not the same as not signed.
@@ -351,6 +370,37 @@ func TestBrokenBin(t *testing.T) {
 		_, _, err = tr.Decide(t.Context(), ref.Reference{Tag: "v0"})
 		w.refused(err, "is missing")
 		w.must(tr.Close())
+	}
+}
+
+// TestCompromisedBins: what a stolen key signed is found in bins too, and what is
+// not kept leaves them.
+func TestCompromisedBins(t *testing.T) {
+	w := newWorld(t)
+	w.delegate("releases")
+	all := images("v", many)
+	w.must(w.repo.Sign(t.Context(), "releases", all...))
+	tr, err := w.client(w.store).Refresh(t.Context(), w.gun, w.pins)
+	w.must(err)
+	e, err := tr.Exposure(t.Context(), w.fingerprint("releases"))
+	w.must(err)
+	w.must(tr.Close())
+	if len(e.Signed) != 1 || len(e.Signed[0].Names) != 2*many || len(e.Signed[0].Roles) > 0 {
+		t.Errorf("signed are %d files", len(e.Signed))
+	}
+	w.newKey("new")
+	w.must(w.repo.Change(t.Context(), Changes{
+		Replace: []Replacement{{Old: w.fingerprint("releases"), New: w.keys["new"].key}},
+		Sift:    []Sift{{Role: "releases", Images: all[:1]}},
+	}))
+	delete(w.keys, "releases")
+	if s, err := w.ask(w.store, ":v0"); err != nil || s.Roles["releases"] != all[0].Digest {
+		t.Errorf("what is kept: %+v, %v", s, err)
+	}
+	for _, name := range []string{":v1", "@" + string(all[1].Digest), "@" + string(all[1].Platforms[0].Manifest)} {
+		if _, err := w.ask(w.store, name); !fault.Is(err, fault.NotFound) {
+			t.Errorf("%s is still named: %v", name, err)
+		}
 	}
 }
 
@@ -402,4 +452,37 @@ func Example_bins() {
 	k := binKinds[0]
 	fmt.Println(k.bins(10_000), k.group("releases"), k.bin("releases", 10, 64, keyRole{}).Prefixes)
 	// Output: 64 releases__tags [28 29 2a 2b]
+}
+
+// FuzzBins asks hostile metadata about names, groups and bins: whatever a role
+// writes, nothing is found in bins but by the rules.
+func FuzzBins(f *testing.F) {
+	f.Add([]byte(`{"targets":{"sha256/aa":{"length":1,"hashes":{"sha256":"aa"},"custom":{"images":["x",1],"platforms":[{"manifest":"sha256:b","size":"x"},7]}}},"delegations":{"keys":{},"roles":[{"name":"targets__tags","keyids":[],"threshold":1,"terminating":false,"paths":["*"]}]}}`), "v1")
+	f.Add([]byte(`{"targets":{},"delegations":{"keys":{},"roles":[{"name":"targets__tags_00","keyids":[],"threshold":1,"terminating":false,"path_hash_prefixes":["0",""]}]}}`), "sha256/00")
+	f.Fuzz(func(t *testing.T, b []byte, name string) {
+		v, err := parseJSON(b)
+		if err != nil {
+			return
+		}
+		o := newObject(v, "", &err)
+		m := &targets{Targets: map[string]target{}}
+		o.child("targets").each(100, func(name string, v any) { m.Targets[name] = decodeTarget(newObject(v, name, &err)) })
+		m.Delegations = decodeDelegations(o.child("delegations"))
+		if err != nil {
+			return
+		}
+		s := step{name: RoleTargets, keys: m.Delegations.Keys, need: keyRole{Threshold: 1}}
+		if g := m.Delegations.ownGroup(s, name); g != nil && (g.Threshold != 1 || kindOf(name) == nil) {
+			t.Errorf("group %q of other keys", g.Name)
+		}
+		if r := m.Delegations.ownBin(s, "targets__tags", name); r != nil && (ownerOf(r.Name) != RoleTargets || !r.covers(name)) {
+			t.Errorf("bin %q for %q", r.Name, name)
+		}
+		for _, f := range m.Targets {
+			platformTargets("sha256:00", f)
+			if got := f.ofImages(f.images()).images(); len(got) > len(f.images()) {
+				t.Errorf("images %q", got)
+			}
+		}
+	})
 }

@@ -114,15 +114,7 @@ func (d *draft) spoke(role string) (step, bool) {
 	if d.trusted == nil {
 		return step{}, false
 	}
-	if role == RoleTargets {
-		return d.trusted.top(), true
-	}
-	before := d.trusted.targets.Signed.Delegations
-	r := before.role(role)
-	if r == nil {
-		return step{}, false
-	}
-	return step{name: role, keys: before.Keys, need: r.keyRole}, true
+	return d.trusted.speaker(role)
 }
 
 // look returns the metadata of role or of one of its groups and bins, name, as

@@ -19,7 +19,7 @@ type Asked struct {
 
 // plan returns which keys will be asked to sign what d changes, and how often, in
 // the order of their first signatures. A key that then cannot be opened is stood
-// in for by another one.
+// in for by another one. What people signed in a ceremony is not asked for again.
 func (s *signing) plan(d *draft) []Asked {
 	var p plan
 	p.holds = func(*Key) bool { return true }

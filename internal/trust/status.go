@@ -29,7 +29,8 @@ type RoleStatus struct {
 	Threshold int
 	Keys      []RoleKey
 	Paths     []string // patterns of a delegated role
-	Targets   int      // entries, of targets roles
+	Targets   int      // entries, of targets roles; without those in bins, see [Trusted.CountBins]
+	Err       error    // what is wrong with the role's metadata, if nobody can use it
 }
 
 // RoleKey is one of a role's keys.
@@ -49,8 +50,8 @@ func (t *Trusted) Status(ctx context.Context) (*Status, error) {
 		roleStatus(RoleSnapshot, t.snapshot, r.Keys, r.Roles[RoleSnapshot]),
 		targetsStatus(RoleTargets, t.targets, r.Keys, r.Roles[RoleTargets]),
 	}}
-	if err := t.countBins(ctx, t.top(), &s.Roles[3]); err != nil {
-		return nil, err
+	if s.Roles[3].Err = t.addGroups(ctx, t.top(), &s.Roles[3]); ctx.Err() != nil {
+		return nil, fault.As(fault.Unavailable, ctx.Err())
 	}
 	d := t.targets.Signed.Delegations
 	if d == nil {
@@ -62,31 +63,75 @@ func (t *Trusted) Status(ctx context.Context) (*Status, error) {
 			continue
 		}
 		m, err := t.role(ctx, role.Name, d.Keys, role.keyRole)
-		if err != nil && !fault.Is(err, fault.NotFound) {
-			return nil, err
+		if ctx.Err() != nil {
+			return nil, fault.As(fault.Unavailable, ctx.Err())
 		}
 		one := targetsStatus(role.Name, m, d.Keys, role.keyRole)
 		one.Paths = slices.Clone(role.Paths)
-		if err := t.countBins(ctx, step{name: role.Name, keys: d.Keys, need: role.keyRole}, &one); err != nil {
-			return nil, err
+		if err == nil {
+			err = t.addGroups(ctx, step{name: role.Name, keys: d.Keys, need: role.keyRole}, &one)
+		}
+		if !fault.Is(err, fault.NotFound) {
+			one.Err = err
 		}
 		s.Roles = append(s.Roles, one)
 	}
 	return s, nil
 }
 
-// countBins adds what lies in the role's bins to s: what they name, and when the
-// first of them expires.
-func (t *Trusted) countBins(ctx context.Context, role step, s *RoleStatus) error {
-	if s.Version == 0 {
-		return nil
+// addGroups lets the role expire with the first of its groups of bins. Those are
+// signed anew together with all their bins, so that no bin expires before them.
+func (t *Trusted) addGroups(ctx context.Context, role step, s *RoleStatus) error {
+	own, err := t.role(ctx, role.name, role.keys, role.need)
+	if err != nil {
+		return err
 	}
-	parts, err := t.parts(ctx, role)
-	for _, p := range parts {
-		s.Expires = earlier(s.Expires, p.Signed.Expires)
-		s.Targets += len(p.Signed.Targets)
+	for _, k := range binKinds {
+		if !own.Signed.Delegations.isOwnGroup(role, k.group(role.name)) {
+			continue
+		}
+		group, err := t.part(ctx, role, k.group(role.name))
+		if err != nil {
+			return err
+		}
+		s.Expires = earlier(s.Expires, group.Signed.Expires)
 	}
-	return err
+	return nil
+}
+
+// CountBins adds what the roles of s name in their bins, every one of which it
+// reads, to their Targets.
+func (t *Trusted) CountBins(ctx context.Context, s *Status) error {
+	for i := range s.Roles {
+		r := &s.Roles[i]
+		role, ok := t.speaker(r.Role)
+		if !ok || r.Version == 0 || r.Err != nil {
+			continue
+		}
+		parts, err := t.parts(ctx, role)
+		if ctx.Err() != nil {
+			return fault.As(fault.Unavailable, ctx.Err())
+		}
+		r.Err = err
+		for _, p := range parts {
+			r.Targets += len(p.Signed.Targets)
+		}
+	}
+	return nil
+}
+
+// speaker returns the targets role of that name, the top-level one or one that
+// it delegates to.
+func (t *Trusted) speaker(name string) (step, bool) {
+	if name == RoleTargets {
+		return t.top(), true
+	}
+	d := t.targets.Signed.Delegations
+	r := d.role(name)
+	if r == nil {
+		return step{}, false
+	}
+	return step{name: name, keys: d.Keys, need: r.keyRole}, true
 }
 
 func targetsStatus(name string, m *metadata[*targets], ks keys, r keyRole) RoleStatus {
