@@ -56,7 +56,8 @@ type token struct {
 	link     *link // of the transaction that is on, or nil
 	verified bool  // the PIN, in this transaction
 	managed  bool  // the management key, in this transaction
-	keep     bool  // the transaction lasts until the last key is closed
+	keep     bool  // the transaction goes on behind what is done, until it lapses
+	idle     *time.Timer
 }
 
 // acquire returns the token i for release.
@@ -86,6 +87,8 @@ func (t *token) release(ctx context.Context) error {
 	if !last {
 		return nil
 	}
+	t.busy <- struct{}{}
+	defer func() { <-t.busy }()
 	return t.leave(ctx)
 }
 
@@ -97,9 +100,12 @@ func (t *token) do(ctx context.Context, doing string, fn func() error) (err erro
 		return fmt.Errorf("%s with %s: %w", doing, t, ctx.Err())
 	}
 	defer func() { <-t.busy }()
+	t.stopIdle()
 	defer func() {
 		if err != nil || !t.keep {
 			err = errors.Join(err, t.leave(ctx))
+		} else {
+			t.idle = time.AfterFunc(t.provider.touchServes, t.lapse)
 		}
 		err = t.explain(err, doing)
 	}()
@@ -107,6 +113,21 @@ func (t *token) do(ctx context.Context, doing string, fn func() error) (err erro
 		return err
 	}
 	return fn()
+}
+
+// lapse ends a transaction that was kept for the sake of a touch that does not
+// serve any more, so that a key which stays open does not keep its token from
+// others.
+func (t *token) lapse() {
+	t.busy <- struct{}{}
+	defer func() { <-t.busy }()
+	_ = t.leave(context.Background()) // whoever uses the token next hears of what is wrong with it
+}
+
+func (t *token) stopIdle() {
+	if t.idle != nil {
+		t.idle.Stop()
+	}
 }
 
 // enter begins a transaction unless one is on.
@@ -137,6 +158,7 @@ func (t *token) waiting() {
 // leave ends the transaction. A token to which a PIN or a management key was
 // given is reset.
 func (t *token) leave(ctx context.Context) error {
+	t.stopIdle()
 	var all []error
 	if t.link != nil {
 		disposition := uint32(leave)
