@@ -192,11 +192,31 @@ func (t *token) explain(err error, doing string) error {
 }
 
 // open connects to the token in a reader, begins a transaction and selects its
-// PIV application.
+// PIV application. A token that another program let go of at this moment, and
+// that is being reset, is tried again.
 func (d *daemon) open(ctx context.Context, name string, waiting func()) (*link, error) {
-	l, err := d.hold(ctx, name, waiting)
+	const pause, limit = 100 * time.Millisecond, 50
+	for tried := 1; ; tried++ {
+		l, err := d.tryOpen(ctx, name, waiting)
+		var code *codeError
+		if !errors.As(err, &code) || !code.code.unsettled() || tried == limit {
+			return l, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(pause):
+		}
+	}
+}
+
+func (d *daemon) tryOpen(ctx context.Context, name string, waiting func()) (*link, error) {
+	l, err := d.connect(ctx, name)
 	if err != nil {
 		return nil, err
+	}
+	if err := l.begin(ctx, waiting); err != nil {
+		return nil, errors.Join(err, l.disconnect(ctx))
 	}
 	application := []byte{0xa0, 0x00, 0x00, 0x03, 0x08} // SP 800-73-4, part 1, section 2.2
 	_, err = l.send(ctx, command{ins: insSelect, p1: 0x04, data: application})
@@ -208,30 +228,6 @@ func (d *daemon) open(ctx context.Context, name string, waiting func()) (*link, 
 		return nil, errors.Join(err, l.end(ctx, leave))
 	}
 	return l, nil
-}
-
-// hold connects and begins a transaction. A token that another program let go of
-// at this moment, and that is being reset, is tried again.
-func (d *daemon) hold(ctx context.Context, name string, waiting func()) (*link, error) {
-	const pause, limit = 100 * time.Millisecond, 50
-	for tried := 1; ; tried++ {
-		l, err := d.connect(ctx, name)
-		if err == nil {
-			if err = l.begin(ctx, waiting); err == nil {
-				return l, nil
-			}
-			err = errors.Join(err, l.disconnect(ctx))
-		}
-		var code *codeError
-		if !errors.As(err, &code) || !code.code.unsettled() || tried == limit {
-			return nil, err
-		}
-		select {
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		case <-time.After(pause):
-		}
-	}
 }
 
 // identify asks the token who it is. One without Yubico's commands is NotFound.
