@@ -59,7 +59,11 @@ func newKeyGenerate(env *Env) *cobra.Command {
 			"  plimsoll key generate file:keys/security.pem -o pem > security.pub.pem",
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return env.keyGenerate(cmd.Context(), args[0], algorithm, key.Policies{PIN: key.Policy(pin), Touch: key.Policy(touch)})
+			policies, err := key.ParsePolicies(pin, touch)
+			if err != nil {
+				return fault.As(fault.Usage, err)
+			}
+			return env.keyGenerate(cmd.Context(), args[0], algorithm, policies)
 		},
 	}
 	flags := cmd.Flags()

@@ -18,20 +18,6 @@ type Attester interface {
 	Attest(ctx context.Context) ([][]byte, error)
 }
 
-// Policy says when a token wants a PIN or a touch before it signs.
-type Policy string
-
-// The policies. PolicyCached is a touch that serves for 15 seconds; with the
-// match policies a finger stands for the PIN.
-const (
-	PolicyNever       Policy = "never"
-	PolicyOnce        Policy = "once" // per session with the token
-	PolicyAlways      Policy = "always"
-	PolicyCached      Policy = "cached"
-	PolicyMatchOnce   Policy = "match-once"
-	PolicyMatchAlways Policy = "match-always"
-)
-
 // Attestation is what the maker of a token vouches for: that the token made the
 // key, and that it cannot leave it.
 type Attestation struct {

@@ -44,10 +44,6 @@ type Provider interface {
 	List(ctx context.Context, uri string) ([]Info, error)
 }
 
-// Policies are when a new key is to want a PIN and a touch. What is "" is left to
-// the provider.
-type Policies struct{ PIN, Touch Policy }
-
 // PolicyProvider is what a [Provider] may also be: one whose keys have policies.
 type PolicyProvider interface {
 	// GenerateWith is Generate for a key with policies; Invalid if the token does

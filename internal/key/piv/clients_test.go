@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"plimsoll/internal/fault"
@@ -135,8 +136,8 @@ func (c *client) signedByOpenSSL(s key.Signer) {
 // TestIndependentClientsUseOurKeys makes keys here and lets others list, sign
 // with and attest them.
 func TestIndependentClientsUseOurKeys(t *testing.T) {
-	touched := true
-	d := sit(t, softpiv.Config{Serial: 12345678, Firmware: [3]byte{5, 4, 3}, Touch: func() bool { return touched }})
+	var absent atomic.Bool
+	d := sit(t, softpiv.Config{Serial: 12345678, Firmware: [3]byte{5, 4, 3}, Touch: func() bool { return !absent.Load() }})
 	c := clients(t, d, "yubico-piv-tool", "pkcs11-tool", "openssl")
 	module := ykcs11(t)
 	s := generate(t, d.provider(softpiv.PIN), "piv:slot=9c", key.ECDSAP256, key.Policies{})
@@ -157,7 +158,7 @@ func TestIndependentClientsUseOurKeys(t *testing.T) {
 	c.run("", sign...)
 	c.run("", "openssl", "dgst", "-sha256", "-verify", "ours.pem", "-signature", "theirs", "message")
 
-	touched = false // the same for everybody
+	absent.Store(true) // the same for everybody
 	c.run("error", sign...)
 	if _, err := s.Sign(t.Context(), nil); err == nil {
 		t.Error("signed without a touch")

@@ -48,13 +48,10 @@ func (p *Provider) GenerateWith(ctx context.Context, uri string, algorithm key.A
 // policies.
 func request(algorithm key.Algorithm, policies key.Policies) ([]byte, error) {
 	const tagRequest, tagAlgorithm, tagPIN, tagTouch = 0xac, 0x80, 0xaa, 0xab
+	if _, err := key.ParsePolicies(string(policies.PIN), string(policies.Touch)); err != nil {
+		return nil, err
+	}
 	pin, touch := slices.Index(pinPolicies, policies.PIN), slices.Index(touchPolicies, policies.Touch)
-	if pin < 1 || policies.PIN == key.PolicyMatchOnce || policies.PIN == key.PolicyMatchAlways {
-		return nil, fault.Errorf(fault.Invalid, "unknown PIN policy %q; known are never, once and always", policies.PIN)
-	}
-	if touch < 1 {
-		return nil, fault.Errorf(fault.Invalid, "unknown touch policy %q; known are never, always and cached", policies.Touch)
-	}
 	number := byte(algorithmP256)
 	if algorithm == key.Ed25519 {
 		number = algorithmEd25519

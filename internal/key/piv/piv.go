@@ -10,14 +10,15 @@
 //
 // Whatever is done with a token is done in a transaction of its own, so that no
 // other program comes between; at its end the token is reset, so that a PIN does
-// not stay verified. Only a key whose touch is cached keeps its token until it is
-// closed, since a reset would forget the touch.
+// not stay verified. Only a key whose touch is cached keeps its token for as long
+// as one touch serves, since a reset would forget it.
 package piv
 
 import (
 	"cmp"
 	"context"
 	"sync"
+	"time"
 
 	"plimsoll/internal/key"
 )
@@ -45,7 +46,8 @@ type Config struct {
 // Provider opens, makes and lists keys in PIV tokens. It may be used concurrently
 // if its Prompter may.
 type Provider struct {
-	config Config
+	config      Config
+	touchServes time.Duration // how long a cached touch does
 
 	mu      sync.Mutex
 	tokens  map[string]*token // those in use, by reader and serial number
@@ -60,7 +62,8 @@ var (
 // New returns a provider of keys in PIV tokens.
 func New(c Config) *Provider {
 	c.Socket = cmp.Or(c.Socket, DefaultSocket)
-	return &Provider{config: c, tokens: map[string]*token{}, refused: map[string]bool{}}
+	const cached = 15 * time.Second // Yubico, "PIV: touch policy"
+	return &Provider{config: c, touchServes: cached, tokens: map[string]*token{}, refused: map[string]bool{}}
 }
 
 func (p *Provider) notify(message string) {

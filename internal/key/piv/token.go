@@ -56,7 +56,8 @@ type token struct {
 	link     *link // of the transaction that is on, or nil
 	verified bool  // the PIN, in this transaction
 	managed  bool  // the management key, in this transaction
-	keep     bool  // the transaction lasts until the last key is closed
+	keep     bool  // the transaction goes on behind what is done, until it lapses
+	idle     *time.Timer
 }
 
 // acquire returns the token i for release.
@@ -86,6 +87,8 @@ func (t *token) release(ctx context.Context) error {
 	if !last {
 		return nil
 	}
+	t.busy <- struct{}{}
+	defer func() { <-t.busy }()
 	return t.leave(ctx)
 }
 
@@ -97,9 +100,12 @@ func (t *token) do(ctx context.Context, doing string, fn func() error) (err erro
 		return fmt.Errorf("%s with %s: %w", doing, t, ctx.Err())
 	}
 	defer func() { <-t.busy }()
+	t.stopIdle()
 	defer func() {
 		if err != nil || !t.keep {
 			err = errors.Join(err, t.leave(ctx))
+		} else {
+			t.idle = time.AfterFunc(t.provider.touchServes, t.lapse)
 		}
 		err = t.explain(err, doing)
 	}()
@@ -107,6 +113,21 @@ func (t *token) do(ctx context.Context, doing string, fn func() error) (err erro
 		return err
 	}
 	return fn()
+}
+
+// lapse ends a transaction that was kept for the sake of a touch that does not
+// serve any more, so that a key which stays open does not keep its token from
+// others.
+func (t *token) lapse() {
+	t.busy <- struct{}{}
+	defer func() { <-t.busy }()
+	_ = t.leave(context.Background()) // whoever uses the token next hears of what is wrong with it
+}
+
+func (t *token) stopIdle() {
+	if t.idle != nil {
+		t.idle.Stop()
+	}
 }
 
 // enter begins a transaction unless one is on.
@@ -137,6 +158,7 @@ func (t *token) waiting() {
 // leave ends the transaction. A token to which a PIN or a management key was
 // given is reset.
 func (t *token) leave(ctx context.Context) error {
+	t.stopIdle()
 	var all []error
 	if t.link != nil {
 		disposition := uint32(leave)
@@ -170,11 +192,31 @@ func (t *token) explain(err error, doing string) error {
 }
 
 // open connects to the token in a reader, begins a transaction and selects its
-// PIV application.
+// PIV application. A token that another program let go of at this moment, and
+// that is being reset, is tried again.
 func (d *daemon) open(ctx context.Context, name string, waiting func()) (*link, error) {
-	l, err := d.hold(ctx, name, waiting)
+	const pause, limit = 100 * time.Millisecond, 50
+	for tried := 1; ; tried++ {
+		l, err := d.tryOpen(ctx, name, waiting)
+		var code *codeError
+		if !errors.As(err, &code) || !code.code.unsettled() || tried == limit {
+			return l, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(pause):
+		}
+	}
+}
+
+func (d *daemon) tryOpen(ctx context.Context, name string, waiting func()) (*link, error) {
+	l, err := d.connect(ctx, name)
 	if err != nil {
 		return nil, err
+	}
+	if err := l.begin(ctx, waiting); err != nil {
+		return nil, errors.Join(err, l.disconnect(ctx))
 	}
 	application := []byte{0xa0, 0x00, 0x00, 0x03, 0x08} // SP 800-73-4, part 1, section 2.2
 	_, err = l.send(ctx, command{ins: insSelect, p1: 0x04, data: application})
@@ -186,30 +228,6 @@ func (d *daemon) open(ctx context.Context, name string, waiting func()) (*link, 
 		return nil, errors.Join(err, l.end(ctx, leave))
 	}
 	return l, nil
-}
-
-// hold connects and begins a transaction. A token that another program let go of
-// at this moment, and that is being reset, is tried again.
-func (d *daemon) hold(ctx context.Context, name string, waiting func()) (*link, error) {
-	const pause, limit = 100 * time.Millisecond, 50
-	for tried := 1; ; tried++ {
-		l, err := d.connect(ctx, name)
-		if err == nil {
-			if err = l.begin(ctx, waiting); err == nil {
-				return l, nil
-			}
-			err = errors.Join(err, l.disconnect(ctx))
-		}
-		var code *codeError
-		if !errors.As(err, &code) || !code.code.unsettled() || tried == limit {
-			return nil, err
-		}
-		select {
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		case <-time.After(pause):
-		}
-	}
 }
 
 // identify asks the token who it is. One without Yubico's commands is NotFound.

@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -180,8 +182,8 @@ func TestTwoProcesses(t *testing.T) {
 
 // TestTwoKeysOfOneToken are open at the same time, one with a cached touch.
 func TestTwoKeysOfOneToken(t *testing.T) {
-	touches := 0
-	d := sit(t, softpiv.Config{Serial: 1, Touch: func() bool { touches++; return true }})
+	var touches atomic.Int32
+	d := sit(t, softpiv.Config{Serial: 1, Touch: func() bool { touches.Add(1); return true }})
 	p := d.provider(softpiv.PIN)
 	a := generate(t, p, "piv:slot=9a", key.ECDSAP256, key.Policies{Touch: key.PolicyCached})
 	c := generate(t, p, "piv:slot=9c", key.ECDSAP256, key.Policies{Touch: key.PolicyNever})
@@ -189,8 +191,8 @@ func TestTwoKeysOfOneToken(t *testing.T) {
 		signs(t, a, "a")
 		signs(t, c, "c")
 	}
-	if touches != 1 {
-		t.Errorf("%d touches for three signatures with a cached touch", touches)
+	if n := touches.Load(); n != 1 {
+		t.Errorf("%d touches for three signatures with a cached touch", n)
 	}
 	closeKey(t, a)
 	closeKey(t, c)
@@ -199,6 +201,23 @@ func TestTwoKeysOfOneToken(t *testing.T) {
 	}
 	if _, err := a.Sign(t.Context(), nil); err == nil {
 		t.Error("signed with a key that is closed")
+	}
+}
+
+// TestKeptTokenIsLetGo: a key with a cached touch that stays open keeps its token
+// from others only for as long as the touch serves.
+func TestKeptTokenIsLetGo(t *testing.T) {
+	d := sit(t, softpiv.Config{Serial: 1})
+	p := d.provider(softpiv.PIN)
+	p.SetTouchServes(time.Millisecond)
+	s := generate(t, p, "piv:slot=9a", key.ECDSAP256, key.Policies{Touch: key.PolicyCached})
+	for range 2 {
+		signs(t, s, "m")
+		other, err := d.provider(softpiv.PIN).Open(t.Context(), "piv:slot=9a")
+		if err != nil {
+			t.Fatal(err)
+		}
+		closeKey(t, other)
 	}
 }
 

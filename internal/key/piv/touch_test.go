@@ -2,6 +2,7 @@ package piv_test
 
 import (
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"plimsoll/internal/fault"
@@ -24,15 +25,15 @@ func TestTouchIsAskedFor(t *testing.T) {
 
 // TestTouchNeverGiven: the token gives up, and nothing is lost.
 func TestTouchNeverGiven(t *testing.T) {
-	touched := false
-	d := sit(t, softpiv.Config{Serial: 8, Touch: func() bool { return touched }})
+	var touched atomic.Bool
+	d := sit(t, softpiv.Config{Serial: 8, Touch: touched.Load})
 	s := generate(t, d.provider(softpiv.PIN), "piv:slot=9c", key.ECDSAP256, key.Policies{})
 	_, err := s.Sign(t.Context(), []byte("m"))
 	refused(t, err, fault.Unavailable, "not touched in time", "touch the token's metal contact")
 	if d.cards[0].Verified() || d.cards[0].Tries() != 3 {
 		t.Error("the PIN stayed verified, or a try was spent")
 	}
-	touched = true
+	touched.Store(true)
 	signs(t, s, "again")
 }
 
@@ -40,9 +41,10 @@ func TestTouchNeverGiven(t *testing.T) {
 // puts it back.
 func TestPulledOutInTheMiddle(t *testing.T) {
 	var d *desk
-	pull := true
+	var pull atomic.Bool
+	pull.Store(true)
 	d = sit(t, softpiv.Config{Serial: 8, Touch: func() bool {
-		if pull {
+		if pull.Load() {
 			d.Pull(0)
 		}
 		return true
@@ -57,7 +59,7 @@ func TestPulledOutInTheMiddle(t *testing.T) {
 	refused(t, err, fault.Unavailable, "was pulled out", "put it back")
 	_, err = d.provider("").Open(t.Context(), "piv:slot=9c")
 	refused(t, err, fault.Unavailable, "there is no PIV token", "put the token in")
-	pull = false
+	pull.Store(false)
 	if err := d.Insert(t.Context(), 0, d.cards[0]); err != nil {
 		t.Fatal(err)
 	}

@@ -253,7 +253,10 @@ func (d *Daemon) Stop() error {
 	_ = d.cmd.Wait() // killed, which is no news
 	for i := range Slots {
 		d.Pull(i)
-		if s := d.slots[i]; s != nil {
+		d.mu.Lock()
+		s := d.slots[i]
+		d.mu.Unlock()
+		if s != nil {
 			s.done.Wait()
 		}
 	}
