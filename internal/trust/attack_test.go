@@ -3,6 +3,8 @@ package trust
 import (
 	"context"
 	"maps"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -558,4 +560,42 @@ func TestFormerRootKeys(t *testing.T) {
 		_, err := w.client(f).Refresh(t.Context(), w.gun, Pins{Threshold: 2, Keys: []string{w.fingerprint("new1"), w.fingerprint("new2")}})
 		w.refused(err, "no root is signed by 2 of the 2 pinned keys")
 	})
+}
+
+// TestRoleNamesWithoutCase: on a file system that takes "Root" and "root" for one
+// name, a role that targets delegates to still has a file of its own.
+func TestRoleNamesWithoutCase(t *testing.T) {
+	w := newWorld(t)
+	names := map[string]string{}
+	for _, role := range []string{"root", "Root", "ROOT", "Timestamp", "timestamp", "a/b", "A/B", "%2f", "/", "\u212A", "k", "K"} {
+		name := strings.ToLower(stateName(role))
+		if other, twice := names[name]; twice {
+			t.Errorf("%q and %q share the file %q", role, other, name)
+		}
+		names[name] = role
+	}
+	f, k := w.files(), w.keys["targets"].key
+	w.forge(f, "1.targets.json", func(s map[string]any) {
+		s["delegations"] = map[string]any{
+			"keys":  map[string]any{k.ID: k.encode()},
+			"roles": []any{map[string]any{"name": "Root", "keyids": []any{k.ID}, "threshold": 1, "terminating": false, "paths": []any{"*"}}},
+		}
+	}, "targets")
+	list := (&targets{Targets: map[string]target{"v1": {Length: 1, Hashes: hashes{"sha256": strings.Repeat("0", 64)}}}}).encode()["targets"]
+	f["1.Root.json"] = w.file(w.signed(RoleTargets, 1, map[string]any{"targets": list}), "targets")
+	w.relink(f, 2, map[string]int64{RoleTargets: 1, "Root": 1})
+	for range 2 {
+		if _, err := w.ask(f, ":v1"); err != nil {
+			t.Error(err)
+		}
+	}
+	kept, err := os.ReadDir(filepath.Join(w.state, string(w.gun), collectionDir))
+	w.must(err)
+	seen := map[string]bool{}
+	for _, e := range kept {
+		seen[strings.ToLower(e.Name())] = true
+	}
+	if len(seen) != len(kept) || !seen["%52oot.json"] {
+		t.Errorf("remembered in %v", kept)
+	}
 }

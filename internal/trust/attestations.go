@@ -1,6 +1,7 @@
 package trust
 
 import (
+	"bytes"
 	"encoding/base64"
 	"maps"
 	"slices"
@@ -99,16 +100,25 @@ func (r *root) honest(roots key.AttestationRoots) error {
 	return nil
 }
 
-// attestations returns what the root claims of its keys, by fingerprint. Keys of which nothing is claimed are left out; a claim that cannot
-// be read is an empty chain, which nobody vouches for.
+// attestations returns what the root claims of its keys, by fingerprint. Keys of
+// which nothing is claimed are left out, and so are those that are not understood:
+// they have no fingerprint. A claim that cannot be read is an empty chain, which
+// nobody vouches for; so are two claims that differ, made of one key under two IDs.
 func (r *root) attestations() map[string][][]byte {
 	all := map[string][][]byte{}
 	for _, k := range r.Keys {
-		if chain, err := r.attestation(k.ID); err != nil {
-			all[k.Fingerprint] = [][]byte{}
-		} else if chain != nil {
-			all[k.Fingerprint] = chain
+		if k.Public == nil {
+			continue
 		}
+		chain, err := r.attestation(k.ID)
+		if err == nil && chain == nil {
+			continue
+		}
+		other, twice := all[k.Fingerprint]
+		if err != nil || twice && !slices.EqualFunc(other, chain, bytes.Equal) {
+			chain = [][]byte{}
+		}
+		all[k.Fingerprint] = chain
 	}
 	return all
 }

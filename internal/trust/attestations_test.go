@@ -15,6 +15,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"plimsoll/internal/fault"
 	"plimsoll/internal/key"
 )
@@ -172,6 +174,38 @@ func TestMalformedClaimsProveNothing(t *testing.T) {
 				if _, err := key.VerifyAttestationOf(fingerprint, chain, key.BuiltinAttestationRoots()); !fault.Is(err, fault.Untrusted) {
 					t.Errorf("verified: %v", err)
 				}
+			}
+		})
+	}
+}
+
+// TestClaimsOfOddKeys: what is claimed of a key that is not understood is nobody's,
+// and two claims of one key that differ are worth as much as none.
+func TestClaimsOfOddKeys(t *testing.T) {
+	odd := &Key{ID: "odd"}
+	k := newSoftKey(t, key.ECDSAP256).key
+	twin := *k
+	twin.ID = "twin"
+	r := &root{Keys: keys{odd.ID: odd, k.ID: k, twin.ID: &twin}}
+	for name, tt := range map[string]struct {
+		claims map[string]any
+		want   map[string][][]byte
+	}{
+		"not understood":   {map[string]any{"odd": []any{"QQ=="}}, map[string][][]byte{}},
+		"one ID of two":    {map[string]any{"twin": []any{"QQ=="}}, map[string][][]byte{k.Fingerprint: {[]byte("A")}}},
+		"the same twice":   {map[string]any{"twin": []any{"QQ=="}, k.ID: []any{"QQ=="}}, map[string][][]byte{k.Fingerprint: {[]byte("A")}}},
+		"two claims":       {map[string]any{"twin": []any{"QQ=="}, k.ID: []any{"Qg=="}}, map[string][][]byte{k.Fingerprint: {}}},
+		"one is malformed": {map[string]any{"twin": []any{"QQ=="}, k.ID: "yes"}, map[string][][]byte{k.Fingerprint: {}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r.rest = map[string]any{attestationsField: tt.claims}
+			for range 20 { // whatever order a map has
+				if diff := cmp.Diff(tt.want, r.attestations()); diff != "" {
+					t.Fatal(diff)
+				}
+			}
+			if err := r.honest(key.BuiltinAttestationRoots()); !fault.Is(err, fault.Untrusted) {
+				t.Errorf("honest: %v", err)
 			}
 		})
 	}

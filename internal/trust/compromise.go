@@ -1,6 +1,7 @@
 package trust
 
 import (
+	"cmp"
 	"context"
 	"maps"
 	"slices"
@@ -63,7 +64,8 @@ type Recovery struct {
 
 // Exposure returns what the key can and did sign. key is a key ID or a
 // fingerprint, or the first eight or more digits of one. NotFound if no role has
-// or had such a key, Usage if it fits several.
+// or had such a key, Usage if it fits several, Invalid if it is of a kind that is
+// not understood here.
 func (t *Trusted) Exposure(ctx context.Context, key string) (*Exposure, error) {
 	roots, err := t.chain(ctx)
 	if err != nil {
@@ -240,7 +242,7 @@ func (t *Trusted) findKey(roots []*metadata[*root], text string) (*Key, error) {
 	look := func(ks keys) {
 		for id, k := range ks {
 			if strings.HasPrefix(k.Fingerprint, "sha256:"+digits) || strings.HasPrefix(id, digits) {
-				found[k.Fingerprint] = k
+				found[cmp.Or(k.Fingerprint, id)] = k
 			}
 		}
 	}
@@ -253,6 +255,9 @@ func (t *Trusted) findKey(roots []*metadata[*root], text string) (*Key, error) {
 	switch len(found) {
 	case 1:
 		for k := range maps.Values(found) {
+			if k.Public == nil {
+				return nil, fault.Errorf(fault.Invalid, "key %q is of a kind that is not understood here (%q, %q): it counts for nothing", k.ID, k.Type, k.Scheme)
+			}
 			return k, nil
 		}
 	case 0:

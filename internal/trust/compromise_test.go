@@ -159,3 +159,18 @@ func TestSiftDropsDelegations(t *testing.T) {
 		t.Error("a role that nobody kept is there")
 	}
 }
+
+// TestFindKeyNotUnderstood: keys that are not understood have no fingerprint, and
+// are not all one key.
+func TestFindKeyNotUnderstood(t *testing.T) {
+	odd := &Key{ID: "aabbccdd01", Type: "lattice", Scheme: "x"}
+	other := &Key{ID: "aabbccdd02", Type: "lattice", Scheme: "x"}
+	none := &Trusted{targets: &metadata[*targets]{Signed: &targets{}}}
+	roots := []*metadata[*root]{{Signed: &root{Keys: keys{odd.ID: odd, other.ID: other}}}}
+	if _, err := none.findKey(roots, "aabbccdd"); !fault.Is(err, fault.Usage) || !strings.Contains(err.Error(), "fits 2 keys") {
+		t.Errorf("two keys: %v", err)
+	}
+	if _, err := none.findKey(roots, odd.ID); !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), "not understood") {
+		t.Errorf("one key: %v", err)
+	}
+}

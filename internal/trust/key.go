@@ -143,18 +143,21 @@ func (r keyRole) encode() map[string]any {
 	return withRest(r.rest, map[string]any{"keyids": ids, "threshold": r.Threshold})
 }
 
-// same reports whether r with its keys ks is the same as o with os: the same
-// public keys under the same threshold. IDs alone prove nothing, since they are
-// only names.
+// same reports whether what verifies by r and its keys ks verifies by o and os,
+// and the other way round: the same public keys, by the same schemes, under the
+// same IDs and the same threshold. IDs alone prove nothing, since they are only
+// names; but a signature is looked up by its.
 func (r keyRole) same(ks keys, o keyRole, os keys) bool {
 	return r.Threshold == o.Threshold && maps.Equal(r.public(ks), o.public(os))
 }
 
-// public returns the fingerprints of the role's keys.
-func (r keyRole) public(ks keys) map[string]bool {
-	all := map[string]bool{}
-	for _, k := range r.of(ks) {
-		all[k.Fingerprint] = true
+// public returns the scheme and fingerprint of each of the role's keys, by ID.
+func (r keyRole) public(ks keys) map[string]string {
+	all := map[string]string{}
+	for _, id := range r.KeyIDs {
+		if k := ks[id]; k != nil && k.Public != nil {
+			all[id] = k.Scheme + " " + k.Fingerprint
+		}
 	}
 	return all
 }

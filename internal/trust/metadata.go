@@ -30,7 +30,7 @@ const (
 	maxVersion  = 1 << 53 // what every reader of JSON holds exactly
 	maxTargets  = 1 << 17 // in one role
 	maxRoles    = 1 << 14 // in one snapshot or one delegation
-	maxRoleName = 77      // bytes; escaped and with a version it must fit a file name
+	maxRoleName = 230     // bytes of a role's file's name, so that one with a version is no longer than 255
 	maxRootRole = 8       // roles of one root: the four, and those of other specifications
 	maxHash     = 1 << 10 // bytes of a hash that is not known here
 	maxPath     = 512     // bytes of a target's path or pattern
@@ -232,7 +232,7 @@ func roleOfMeta(name string) (string, bool) {
 // validRole reports whether name can be a role's. Slashes and dots are allowed,
 // as TUF does: the name is escaped before it becomes part of a file's.
 func validRole(name string) bool {
-	return name != "" && len(name) <= maxRoleName && printable(name)
+	return name != "" && len(stateName(name)) <= maxRoleName && printable(name)
 }
 
 func printable(s string) bool {
@@ -254,10 +254,17 @@ func fileName(role string, version int64) string {
 	return strconv.FormatInt(version, 10) + "." + name
 }
 
+const (
+	lowerCase  = "abcdefghijklmnopqrstuvwxyz0123456789-._~"
+	unreserved = lowerCase + "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+)
+
 // escape writes s as one element of a URL's path: percent-encoded, all but the
 // characters that RFC 3986, section 2.3 calls unreserved.
-func escape(s string) string {
-	const plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~"
+func escape(s string) string { return percent(s, unreserved) }
+
+// percent writes every byte of s that is not plain in hex.
+func percent(s, plain string) string {
 	var b strings.Builder
 	for i := range len(s) {
 		if strings.IndexByte(plain, s[i]) >= 0 {

@@ -69,7 +69,7 @@ func (p *Plain) open(ctx context.Context) (*state, error) {
 	if err != nil {
 		return nil, err
 	}
-	return lockState(ctx, dir, p.cfg.Dir)
+	return lockState(ctx, dir, p.cfg.Dir, func(role string) string { return fileName(role, 0) })
 }
 
 // startPlain sets the root that the folder holds (5.2).

@@ -28,7 +28,8 @@ type memory interface {
 type state struct {
 	dir  *os.Root
 	lock *durable.Lock
-	name string
+	name string                   // of the folder, in messages
+	file func(role string) string // name of a role's file
 }
 
 // collectionDir ends the folder of a GUN. No path element of a GUN can begin
@@ -48,31 +49,35 @@ func openState(ctx context.Context, path string, gun ref.GUN) (*state, error) {
 	if err != nil {
 		return nil, err
 	}
-	return lockState(ctx, dir, filepath.Join(path, string(gun), collectionDir))
+	return lockState(ctx, dir, filepath.Join(path, string(gun), collectionDir), stateName)
 }
 
-// lockState locks the state in dir, which it takes over and calls name.
-func lockState(ctx context.Context, dir *os.Root, name string) (*state, error) {
+// lockState locks the state in dir, which it takes over and calls name; file gives
+// the names of roles' files.
+func lockState(ctx context.Context, dir *os.Root, name string, file func(role string) string) (*state, error) {
 	lock, err := lockFile(ctx, dir, ".lock")
 	if err != nil {
 		return nil, errors.Join(err, dir.Close())
 	}
-	return &state{dir: dir, lock: lock, name: name}, nil
+	return &state{dir: dir, lock: lock, name: name, file: file}, nil
 }
 
 func (s *state) close() error { return errors.Join(s.lock.Release(), s.dir.Close()) }
 
-func stateName(role string) string { return escape(role) + ".json" }
+// stateName returns the name of role's file. Capitals are escaped too: where a
+// file system takes "Root" and "root" for one, a role that somebody delegated to
+// must not write over the trusted root.
+func stateName(role string) string { return percent(role, lowerCase) + ".json" }
 
 func (s *state) read(role string) ([]byte, error) {
-	return readFile(s.dir, stateName(role), maxFile)
+	return readFile(s.dir, s.file(role), maxFile)
 }
 
 func (s *state) write(role string, file []byte) error {
-	return writeFile(s.dir, stateName(role), file, 0o600)
+	return writeFile(s.dir, s.file(role), file, 0o600)
 }
 
-func (s *state) remove(role string) error { return removeFile(s.dir, stateName(role)) }
+func (s *state) remove(role string) error { return removeFile(s.dir, s.file(role)) }
 
 func (s *state) pins() (Pins, error) {
 	b, err := readFile(s.dir, pinsFile, 1<<20)

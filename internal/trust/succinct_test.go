@@ -55,27 +55,3 @@ func TestSuccinctIsNotOurs(t *testing.T) {
 	w.relink(f, 2, map[string]int64{RoleTargets: 1})
 	w.refused(w.refresh(f), "succinct_roles")
 }
-
-func TestGoPattern(t *testing.T) {
-	for in, want := range map[string]string{
-		"*.md": "*.md", "[!a]": "[^a]", "[a!]": "[a!]", "a!b": "a!b", `\[!a]`: `\[!a]`, "[ab][!c]?": "[ab][^c]?", "[": "[", "[!": "[^", `\`: `\`,
-	} {
-		if got := goPattern(in); got != want {
-			t.Errorf("%q is read as %q, want %q", in, got, want)
-		}
-	}
-	for _, tt := range []struct {
-		pattern, name string
-		want          bool
-	}{
-		{"release-[0-9].tgz", "release-7.tgz", true},
-		{"release-[!0-9].tgz", "release-7.tgz", false},
-		{"release-[!0-9].tgz", "release-x.tgz", true},
-		{"a/[!b]", "a/c", true},
-		{"a[!b]c", "a/c", false},
-	} {
-		if got := (&delegation{Paths: []string{tt.pattern}}).covers(tt.name); got != tt.want {
-			t.Errorf("%q covers %q: %v", tt.pattern, tt.name, got)
-		}
-	}
-}

@@ -1,7 +1,6 @@
 package trust
 
 import (
-	"path"
 	"slices"
 	"strings"
 
@@ -134,7 +133,7 @@ func decodeDelegation(o *object) delegation {
 		o.fail("paths", "either paths or path_hash_prefixes must be given")
 	}
 	for _, p := range d.Paths {
-		if _, err := path.Match(goPattern(p), ""); err != nil || len(p) > maxPath {
+		if len(p) > maxPath {
 			o.fail("paths", "not a path pattern")
 		}
 	}
@@ -176,34 +175,10 @@ func isTopLevel(role string) bool {
 	return role == RoleRoot || role == RoleTargets || role == RoleSnapshot || role == RoleTimestamp
 }
 
-// goPattern returns p, a pattern as glob(7) has it, as [path.Match] reads it: the
-// complement of a class is written with a caret instead of an exclamation mark.
-func goPattern(p string) string {
-	b := []byte(p)
-	class := false
-	for i := 0; i < len(b); i++ {
-		switch {
-		case b[i] == '\\':
-			i++
-		case !class && b[i] == '[':
-			if class = true; i+1 < len(b) && b[i+1] == '!' {
-				b[i+1] = '^'
-			}
-		case b[i] == ']':
-			class = false
-		}
-	}
-	return string(b)
-}
-
-// covers reports whether the delegation speaks for the target name. A wildcard
-// does not cross a slash (4.5, PATHPATTERN).
+// covers reports whether the delegation speaks for the target name.
 func (d *delegation) covers(name string) bool {
 	for _, p := range d.Paths {
-		if strings.Count(p, "/") != strings.Count(name, "/") {
-			continue
-		}
-		if ok, err := path.Match(goPattern(p), name); ok && err == nil {
+		if matchPath(p, name) {
 			return true
 		}
 	}

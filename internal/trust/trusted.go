@@ -230,10 +230,12 @@ func (t *Trusted) updateTargets(ctx context.Context) error {
 // ks and requirement r as they are now, whether it was remembered or not (5.6).
 // What was remembered and does not verify is read again: it may have been signed
 // anew under the same version. NotFound if the role is delegated but was never
-// signed.
+// signed, which is how a collection of ours begins; elsewhere somebody hides it.
 func (t *Trusted) role(ctx context.Context, name string, ks keys, r keyRole) (*metadata[*targets], error) {
 	promised, ok := t.snapshot.Signed.Meta[name]
-	if !ok {
+	if !ok && t.plain {
+		return nil, fault.Errorf(fault.Untrusted, "snapshot metadata does not list role %q", name)
+	} else if !ok {
 		return nil, fault.Errorf(fault.NotFound, "role %q has no metadata yet", name)
 	}
 	m := t.cached(name, promised)

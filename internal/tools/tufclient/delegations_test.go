@@ -122,16 +122,23 @@ func TestDelegationsSearch(t *testing.T) {
 		"releases/y/y_v1.zip": {"B D", "of D"},
 		"releases/z/z_v1.zip": {"B", ""}, // D has it, but is not trusted with it
 		"releases/x/deep/x":   {"", ""},
+		"releases/README.md":  {"", ""}, // no wildcard crosses a slash
+		"foo-1.tgz":           {"A", "of A too"},
+		"foo-alpha.tgz":       {"", ""},
+		"README.MD":           {"", ""},
 	} {
 		t.Run(path, func(t *testing.T) {
 			r := newRepo(t)
 			c := newClient(r)
-			r.delegate("targets", "A", object{"paths": []any{"*.doc", "*.md"}})
+			r.delegate("targets", "A", object{"paths": []any{"*.doc", "*.md", "foo-?.tgz"}})
 			r.delegate("targets", "B", object{"paths": []any{"releases/*/*"}})
 			r.delegate("B", "C", object{"paths": []any{"releases/x/*"}})
 			r.delegate("B", "D", object{"paths": []any{"releases/y/*.zip"}})
 			r.add("targets", "file", "of targets")
 			r.add("A", "README.md", "of A")
+			r.add("A", "releases/README.md", "not A's")
+			r.add("A", "foo-1.tgz", "of A too")
+			r.add("A", "foo-alpha.tgz", "not A's either")
 			r.add("C", "releases/x/x_v1", "of C")
 			r.add("D", "releases/y/y_v1.zip", "of D")
 			r.add("D", "releases/z/z_v1.zip", "not D's")
@@ -237,6 +244,41 @@ func TestDelegationsUnverifiedRoleEndsTheSearch(t *testing.T) {
 	}
 }
 
+// TestDelegationsNotInSnapshot: a role that snapshot does not list is not asked
+// for, and ends the search as one does that cannot be verified: else whoever holds
+// snapshot's key hides a role and lets a less trusted one answer.
+func TestDelegationsNotInSnapshot(t *testing.T) {
+	r := newRepo(t)
+	c := newClient(r)
+	r.delegate("targets", "hidden", nil)
+	r.delegate("targets", "other", nil)
+	r.add("hidden", "file", "right")
+	r.add("other", "file", "wrong")
+	r.publish("hidden", "other", "targets")
+	delete(child(r.signed["snapshot"], "meta"), "hidden.json")
+	r.publish("snapshot", "timestamp")
+	c.must(c.refresh())
+	r.asked()
+	c.refused(c.download("file"), `does not list role "hidden"`)
+	c.asked("root 2", "timestamp")
+	c.has()
+	c.trusts("root 1, snapshot 2, targets 2, timestamp 2")
+	r.agrees("file", false)
+}
+
+// TestDelegationsLongNames: a name may be as long as that of its file allows.
+func TestDelegationsLongNames(t *testing.T) {
+	for _, role := range []string{strings.Repeat("n", 225), strings.Repeat("/", 75), strings.Repeat("N", 75)} {
+		r := newRepo(t)
+		c := newClient(r)
+		r.delegate("targets", role, nil)
+		r.add(role, "file", "content")
+		r.publish(role, "targets", "snapshot", "timestamp")
+		c.must(c.download("file"))
+		c.has("content")
+	}
+}
+
 func TestDelegationsHashBins(t *testing.T) {
 	sum := sha256.Sum256([]byte("dir/file"))
 	mine := hex.EncodeToString(sum[:])[:2]
@@ -284,8 +326,9 @@ func TestDelegationsMalformed(t *testing.T) {
 		"neither":            func(_, role object) { delete(role, "paths") },
 		"root":               func(_, role object) { role["name"] = "root" },
 		"no name":            func(_, role object) { role["name"] = "" },
-		"long name":          func(_, role object) { role["name"] = strings.Repeat("n", 100) },
-		"bad pattern":        func(_, role object) { role["paths"] = []any{"[a"} },
+		"long name":          func(_, role object) { role["name"] = strings.Repeat("n", 226) },
+		"long escaped name":  func(_, role object) { role["name"] = strings.Repeat("/", 76) },
+		"long pattern":       func(_, role object) { role["paths"] = []any{strings.Repeat("*", 513)} },
 		"roles and bins": func(d, _ object) {
 			d["succinct_roles"] = object{"keyids": []any{}, "threshold": 1, "bit_length": 4, "name_prefix": "bin"}
 		},
@@ -295,7 +338,7 @@ func TestDelegationsMalformed(t *testing.T) {
 		},
 		"long prefix": func(d, _ object) {
 			delete(d, "roles")
-			d["succinct_roles"] = object{"keyids": []any{}, "threshold": 1, "bit_length": 32, "name_prefix": strings.Repeat("b", 77)}
+			d["succinct_roles"] = object{"keyids": []any{}, "threshold": 1, "bit_length": 32, "name_prefix": strings.Repeat("b", 217)}
 		},
 	}
 	for name, change := range tests {

@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -43,10 +45,21 @@ func (o *options) download(ctx context.Context) error {
 	})
 }
 
-// fetch puts a target into dir, unless it is there already. Its whole path is
-// escaped into one name: no path that a repository invents leads elsewhere.
+// fileFor returns the name of the file for the target at path. All of the path is
+// escaped into one name: no path that a repository invents leads elsewhere. One
+// that no file can have, or that is no file's, is hashed.
+func fileFor(path string) string {
+	const longest = 200 // bytes
+	if name := url.PathEscape(path); len(name) <= longest && name != "." && name != ".." {
+		return name
+	}
+	sum := sha256.Sum256([]byte(path))
+	return "sha256-" + hex.EncodeToString(sum[:])
+}
+
+// fetch puts a target into dir, unless it is there already.
 func fetch(ctx context.Context, files *httpstore.Files, dir *os.Root, target *trust.Target) error {
-	name := url.PathEscape(target.Path)
+	name := fileFor(target.Path)
 	if there(dir, name, target) {
 		return nil
 	}

@@ -163,3 +163,19 @@ func TestDownloadsThroughALink(t *testing.T) {
 		t.Errorf("outside now holds %q, %v", b, err)
 	}
 }
+
+// TestDownloadsOddNames: a path that no file's name can hold is no obstacle.
+func TestDownloadsOddNames(t *testing.T) {
+	for _, path := range []string{strings.Repeat("long/", 100) + "path", strings.Repeat("ü", 200), "dir/..", "dir/."} {
+		r := newRepo(t)
+		c := newClient(r)
+		r.add("targets", path, "one")
+		r.publish("targets", "snapshot", "timestamp")
+		c.must(c.download(path))
+		c.has("one")
+		r.add("targets", path, "two")
+		r.publish("targets", "snapshot", "timestamp")
+		c.must(c.download(path))
+		c.has("two")
+	}
+}

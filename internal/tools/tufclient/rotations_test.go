@@ -158,3 +158,39 @@ func TestRotationsSignedAnew(t *testing.T) {
 		})
 	}
 }
+
+// TestRotationsSameKey: a role keeps its key, which is called or used otherwise
+// from now on. What it signed before no longer verifies, and does not lock the
+// client out.
+func TestRotationsSameKey(t *testing.T) {
+	renamed := func(k *signer, key object) *signer {
+		return &signer{id: keyID(t, key), key: key, private: k.private, scheme: key["scheme"].(string)}
+	}
+	for name, tt := range map[string]struct {
+		first *signer
+		then  func(k *signer) *signer
+	}{
+		"under another ID": {newKey(t), func(k *signer) *signer {
+			return renamed(k, object{"keytype": "ecdsa", "scheme": k.scheme, "keyval": k.key["keyval"], "x-tuf-on-ci-keyowner": "@alice"})
+		}},
+		"by another scheme, under the same ID": {newSigner(t, "rsa", "rsassa-pss-sha256"), func(k *signer) *signer {
+			next := renamed(k, object{"keytype": "rsa", "scheme": "rsa-pkcs1v15-sha256", "keyval": k.key["keyval"]})
+			next.id = k.id
+			return next
+		}},
+	} {
+		for _, role := range []string{"timestamp", "snapshot", "targets"} {
+			t.Run(name+" "+role, func(t *testing.T) {
+				r := newRepo(t)
+				c := newClient(r)
+				r.rekey(role, 1, tt.first)
+				r.publish("root", "targets", "snapshot", "timestamp")
+				c.must(c.refresh())
+				r.rekey(role, 1, tt.then(tt.first))
+				r.publish("root", "targets", "snapshot", "timestamp")
+				c.must(c.refresh())
+				c.trusts("root 3, snapshot 3, targets 3, timestamp 3")
+			})
+		}
+	}
+}

@@ -35,6 +35,10 @@ type Files struct {
 
 var _ trust.Collection = (*Files)(nil)
 
+// maxSeconds bounds the time for one file, however long somebody says that it is:
+// a day.
+const maxSeconds = 24 * 60 * 60
+
 // maxRedirects is how often one request may be sent elsewhere on the same host.
 const maxRedirects = 3
 
@@ -117,9 +121,10 @@ func tooLong(name string, limit int64) error {
 // Open returns the file at path, which is relative to the base and escaped, for
 // reading. NotFound if there is none, Untrusted if the server says that it is
 // longer than limit bytes; it may send more all the same. The time for all of it
-// is bounded by limit and the rate of the configuration. The caller closes it.
+// is bounded by limit and the rate of the configuration, and is at most a day. The
+// caller closes it.
 func (f *Files) Open(ctx context.Context, path string, limit int64) (io.ReadCloser, error) {
-	patience := f.timeout + time.Duration(limit/f.rate)*time.Second
+	patience := f.timeout + min(time.Duration(limit/f.rate), maxSeconds)*time.Second
 	ctx, cancel := context.WithTimeoutCause(ctx, patience, fmt.Errorf("no answer within %s", patience))
 	body, err := f.get(ctx, path, limit)
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -205,5 +206,24 @@ func TestErrorsDoNotRepeatTheAddress(t *testing.T) {
 	f := files(t, httpstore.Config{Base: "http://127.0.0.1:1/secret"})
 	if _, err := f.Read(t.Context(), "timestamp.json", 10); !fault.Is(err, fault.Unavailable) || strings.Contains(err.Error(), "secret") {
 		t.Errorf("%v", err)
+	}
+}
+
+// TestHugeLength: a length that somebody made up is no time that has passed
+// already, nor one without end.
+func TestHugeLength(t *testing.T) {
+	base := serve(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "content") })
+	f := files(t, httpstore.Config{Base: base})
+	for _, limit := range []int64{1 << 53, math.MaxInt64, 1 << 47} {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		body, err := f.Open(ctx, "file", limit)
+		cancel()
+		if err != nil {
+			t.Errorf("%d bytes: %v", limit, err)
+			continue
+		}
+		if err := body.Close(); err != nil {
+			t.Error(err)
+		}
 	}
 }
