@@ -318,7 +318,7 @@ func (h *hostile) expire() {
 	}
 	short := bytes.Replace(b, []byte("{"), []byte(`{"expiries": {"timestamp": "1s"},`), 1)
 	h.write(record, string(short))
-	h.must("trust", "refresh", h.repo)
+	h.must("trust", "refresh", h.repo, "--force")
 	h.write(record, string(b))
 	time.Sleep(1100 * time.Millisecond)
 }

@@ -92,8 +92,8 @@ func lineSum(number int, text string) string {
 func parsePrinted(b []byte) (*Answer, error) {
 	var text string
 	var err error
-	if at := bytes.Index(b, []byte(codePrefix)); at >= 0 {
-		text = strings.TrimSpace(string(b[at+len(codePrefix):]))
+	if _, after, ok := bytes.Cut(b, []byte(codePrefix)); ok {
+		text = strings.TrimSpace(string(after))
 	} else if text, err = parseLines(string(b)); err != nil {
 		return nil, err
 	}

@@ -92,10 +92,8 @@ func (c *Ceremony) Starts() bool { return len(c.roots) == 0 }
 // Meets returns an Untrusted error unless p names the keys of a root on which
 // the ceremony rests. A ceremony that starts a collection rests on none.
 func (c *Ceremony) Meets(p Pins) error {
-	for _, m := range c.roots {
-		if p.met(m) {
-			return nil
-		}
+	if slices.ContainsFunc(c.roots, p.met) {
+		return nil
 	}
 	if c.Starts() {
 		return nil

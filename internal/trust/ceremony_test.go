@@ -67,9 +67,7 @@ func (w *world) answers(c *Ceremony, names ...string) []*Answer {
 // still in w.keys.
 func (w *world) offline(names ...string) {
 	online := ring{}
-	for n, k := range w.keys {
-		online[n] = k
-	}
+	maps.Copy(online, w.keys)
 	for _, n := range names {
 		delete(online, n)
 	}
@@ -377,9 +375,11 @@ func TestCeremonyWords(t *testing.T) {
 		Roles:   []RoleConfig{{Name: "qa", Keys: w.public("root1"), Paths: []string{"rc-*"}}},
 		Replace: []Replacement{{Old: w.fingerprint("root3"), New: w.keys["root4"].key}},
 	})
-	names := map[string]string{w.fingerprint("root1"): "ROOT1", w.fingerprint("root2"): "ROOT2", w.fingerprint("root3"): "ROOT3", w.fingerprint("root4"): "ROOT4",
+	names := map[string]string{
+		w.fingerprint("root1"): "ROOT1", w.fingerprint("root2"): "ROOT2", w.fingerprint("root3"): "ROOT3", w.fingerprint("root4"): "ROOT4",
 		w.fingerprint("targets"): "TARGETS", w.fingerprint("snapshot"): "SNAPSHOT", w.fingerprint("timestamp"): "TIMESTAMP",
-		digestOf(c.base().signed): "BASE", digestOf(c.current[RoleTargets].signed): "TOP", digestOf(c.root.message): "NEW-ROOT", digestOf(c.roles[RoleTargets].message): "NEW-TOP", c.Fingerprint(): "SHORT"}
+		digestOf(c.base().signed): "BASE", digestOf(c.current[RoleTargets].signed): "TOP", digestOf(c.root.message): "NEW-ROOT", digestOf(c.roles[RoleTargets].message): "NEW-TOP", c.Fingerprint(): "SHORT",
+	}
 	text := strings.Join(c.Words(), "\n")
 	for long, name := range names {
 		text = strings.ReplaceAll(text, long, name)

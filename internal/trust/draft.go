@@ -117,9 +117,9 @@ func (d *draft) spoke(role string) (step, bool) {
 	return d.trusted.speaker(role)
 }
 
-// look returns the metadata of role or of one of its groups and bins, name, as
+// look returns the metadata of the role, group or bin of that name, as
 // it is in this change; nil if it was never signed. It must not be changed.
-func (d *draft) look(ctx context.Context, role, name string) (*targets, error) {
+func (d *draft) look(ctx context.Context, name string) (*targets, error) {
 	if t := d.signed[name]; t != nil {
 		return t, nil
 	}
@@ -138,9 +138,9 @@ func (d *draft) look(ctx context.Context, role, name string) (*targets, error) {
 }
 
 // change is look for changing: what it returns will be signed.
-func (d *draft) change(ctx context.Context, role, name string) (*targets, error) {
+func (d *draft) change(ctx context.Context, name string) (*targets, error) {
 	if d.signed[name] == nil {
-		t, err := d.look(ctx, role, name)
+		t, err := d.look(ctx, name)
 		switch {
 		case err != nil:
 			return nil, err

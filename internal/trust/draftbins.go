@@ -13,7 +13,7 @@ import (
 // home returns the name of the metadata in which role keeps a target: its own or
 // that of one of its bins.
 func (d *draft) home(ctx context.Context, role, name string) (string, error) {
-	own, err := d.look(ctx, role, role)
+	own, err := d.look(ctx, role)
 	if err != nil || own == nil {
 		return role, err
 	}
@@ -25,7 +25,7 @@ func (d *draft) home(ctx context.Context, role, name string) (string, error) {
 	if g == nil {
 		return role, nil
 	}
-	group, err := d.part(ctx, role, g.Name)
+	group, err := d.part(ctx, g.Name)
 	if err != nil {
 		return "", err
 	}
@@ -36,8 +36,8 @@ func (d *draft) home(ctx context.Context, role, name string) (string, error) {
 }
 
 // part is look for what must be there.
-func (d *draft) part(ctx context.Context, role, name string) (*targets, error) {
-	t, err := d.look(ctx, role, name)
+func (d *draft) part(ctx context.Context, name string) (*targets, error) {
+	t, err := d.look(ctx, name)
 	if err == nil && t == nil {
 		err = fault.Errorf(fault.Untrusted, "%s metadata is missing", name)
 	}
@@ -58,7 +58,7 @@ func (d *draft) add(ctx context.Context, role string, m *Image) error {
 		if err != nil {
 			return err
 		}
-		t, err := d.change(ctx, role, home)
+		t, err := d.change(ctx, home)
 		if err != nil {
 			return err
 		}
@@ -83,7 +83,7 @@ func (d *draft) point(ctx context.Context, role string, image ref.Digest, f targ
 		if err != nil {
 			return err
 		}
-		t, err := d.change(ctx, role, home)
+		t, err := d.change(ctx, home)
 		if err != nil {
 			return err
 		}
@@ -104,7 +104,7 @@ func pointTo(t *targets, name string, p target) {
 // them again if they would expire before the given time: a bin that nothing is
 // added to must not run out unseen.
 func (d *draft) fit(ctx context.Context, role string, before time.Time) error {
-	own, err := d.look(ctx, role, role)
+	own, err := d.look(ctx, role)
 	if err != nil || own == nil {
 		return err
 	}
@@ -117,7 +117,7 @@ func (d *draft) fit(ctx context.Context, role string, before time.Time) error {
 		if !own.Delegations.isOwnGroup(s, k.group(role)) {
 			continue
 		}
-		group, err := d.part(ctx, role, k.group(role))
+		group, err := d.part(ctx, k.group(role))
 		if err != nil {
 			return err
 		}
@@ -139,7 +139,7 @@ func (d *draft) fit(ctx context.Context, role string, before time.Time) error {
 
 // again signs all that role has signed before, by the keys that it has now.
 func (d *draft) again(ctx context.Context, role string) error {
-	own, err := d.look(ctx, role, role)
+	own, err := d.look(ctx, role)
 	if err != nil || own == nil {
 		return err
 	}
@@ -148,7 +148,7 @@ func (d *draft) again(ctx context.Context, role string) error {
 	if err != nil {
 		return err
 	}
-	if own, err = d.change(ctx, role, role); err != nil {
+	if own, err = d.change(ctx, role); err != nil {
 		return err
 	}
 	for _, k := range binKinds {
@@ -156,13 +156,13 @@ func (d *draft) again(ctx context.Context, role string) error {
 		if !own.Delegations.isOwnGroup(before, name) && !own.Delegations.isOwnGroup(now, name) {
 			continue
 		}
-		group, err := d.change(ctx, role, name)
+		group, err := d.change(ctx, name)
 		if err != nil {
 			return err
 		}
 		own.Delegations.entrust(now, name)
 		for _, b := range group.Delegations.ownBins(before, name) {
-			if _, err := d.change(ctx, role, b.Name); err != nil {
+			if _, err := d.change(ctx, b.Name); err != nil {
 				return err
 			}
 			group.Delegations.entrust(now, b.Name)
@@ -188,7 +188,7 @@ func (s step) bare() keyRole {
 
 // all returns every target that role names, in its own metadata and in its bins.
 func (d *draft) all(ctx context.Context, role string) (map[string]target, error) {
-	own, err := d.look(ctx, role, role)
+	own, err := d.look(ctx, role)
 	if err != nil || own == nil {
 		return nil, err
 	}
@@ -201,12 +201,12 @@ func (d *draft) all(ctx context.Context, role string) (map[string]target, error)
 		if !own.Delegations.isOwnGroup(s, k.group(role)) {
 			continue
 		}
-		group, err := d.part(ctx, role, k.group(role))
+		group, err := d.part(ctx, k.group(role))
 		if err != nil {
 			return nil, err
 		}
 		for _, b := range group.Delegations.ownBins(s, k.group(role)) {
-			bin, err := d.part(ctx, role, b.Name)
+			bin, err := d.part(ctx, b.Name)
 			if err != nil {
 				return nil, err
 			}
@@ -223,7 +223,7 @@ func (d *draft) split(ctx context.Context, role string) error {
 	if err != nil {
 		return err
 	}
-	own, err := d.change(ctx, role, role)
+	own, err := d.change(ctx, role)
 	if err != nil {
 		return err
 	}
@@ -284,7 +284,7 @@ func (d *draft) fill(ctx context.Context, s step, own *targets, k binKind, all m
 	if own.Delegations.role(name) != nil && !own.Delegations.isOwnGroup(s, name) {
 		return fault.Errorf(fault.Conflict, "role %q has too many targets for one file, and its bins cannot be called %q: another role is", s.name, name)
 	}
-	group, err := d.change(ctx, s.name, name)
+	group, err := d.change(ctx, name)
 	if err != nil {
 		return err
 	}
@@ -304,7 +304,7 @@ func (d *draft) fill(ctx context.Context, s step, own *targets, k binKind, all m
 		r := k.bin(s.name, i, n, s.bare())
 		group.Delegations.Roles = append(group.Delegations.Roles, r)
 		group.Delegations.entrust(s, r.Name)
-		t, err := d.change(ctx, s.name, r.Name)
+		t, err := d.change(ctx, r.Name)
 		if err != nil {
 			return err
 		}

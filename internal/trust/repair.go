@@ -41,7 +41,7 @@ func (r *Repository) candidate(ctx context.Context, c Collection) (k candidate, 
 	}
 	m, err := parse(file, decodeTimestamp)
 	if err != nil {
-		return candidate{}, false, nil
+		return candidate{}, false, nil //nolint:nilerr // what does not parse is no collection
 	}
 	return candidate{c, file, m.Signed.Version}, true, nil
 }
@@ -169,7 +169,7 @@ func (d *draft) mergeFile(ctx context.Context, name string, lost, before *Truste
 	if err != nil || base.Signed.Version != mine.Version-1 {
 		return err
 	}
-	t, err := d.change(ctx, s.name, name)
+	t, err := d.change(ctx, name)
 	if err != nil {
 		return err
 	}

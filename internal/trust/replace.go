@@ -122,13 +122,13 @@ func (d *draft) sift(ctx context.Context, s Sift) error {
 		if err != nil {
 			return err
 		}
-		t, err := d.change(ctx, s.Role, home)
+		t, err := d.change(ctx, home)
 		if err != nil {
 			return err
 		}
 		delete(t.Targets, name)
 	}
-	own, err := d.change(ctx, s.Role, s.Role)
+	own, err := d.change(ctx, s.Role)
 	if err != nil {
 		return err
 	}
@@ -163,7 +163,7 @@ func (d *draft) siftRoles(ctx context.Context, s Sift, own *targets) error {
 	})
 	own.Delegations.prune()
 	for _, name := range groups {
-		group, err := d.change(ctx, s.Role, name)
+		group, err := d.change(ctx, name)
 		if err != nil {
 			return err
 		}

@@ -59,7 +59,7 @@ func (d *draft) remove(ctx context.Context, role, name string, f target) error {
 	}
 	image, err := f.digest("sha256")
 	if err != nil || name != digestTarget(image) {
-		return nil
+		return nil //nolint:nilerr // a target without a digest is no image's
 	}
 	for name := range platformTargets(image, f) {
 		if err := d.unpoint(ctx, role, name, image); err != nil {
@@ -94,7 +94,7 @@ func (d *draft) drop(ctx context.Context, role, name string) error {
 	if err != nil {
 		return err
 	}
-	t, err := d.change(ctx, role, home)
+	t, err := d.change(ctx, home)
 	if err != nil {
 		return err
 	}
@@ -114,7 +114,7 @@ func (d *draft) unpoint(ctx context.Context, role, name string, image ref.Digest
 	if err != nil {
 		return err
 	}
-	old, err := d.look(ctx, role, home)
+	old, err := d.look(ctx, home)
 	if err != nil {
 		return err
 	}
@@ -123,7 +123,7 @@ func (d *draft) unpoint(ctx context.Context, role, name string, image ref.Digest
 	if !ok || !slices.Contains(images, string(image)) {
 		return nil
 	}
-	t, err := d.change(ctx, role, home)
+	t, err := d.change(ctx, home)
 	if err != nil {
 		return err
 	}

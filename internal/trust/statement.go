@@ -74,7 +74,7 @@ func (s *Statement) add(ctx context.Context, t *Trusted, role step, r ref.Refere
 		return fault.As(fault.Unavailable, ctx.Err())
 	case err != nil:
 		s.Errors[role.name] = err
-		return nil
+		return nil //nolint:nilerr // it is one role's answer
 	case len(a.used) == 0: // it has never signed
 		return nil
 	}

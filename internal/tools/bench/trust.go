@@ -40,7 +40,8 @@ func (b *bench) newPublisher(ctx context.Context, repository string) (*publisher
 	p := &publisher{bench: b, data: filepath.Join(b.dir, "publisher-"+repository), gun: ref.GUN(b.registry.address + "/" + repository)}
 	root, key := "file:"+filepath.Join(b.dir, repository+"-root.pem"), "file:"+filepath.Join(b.dir, repository+".pem")
 	for _, args := range [][]string{
-		{"key", "generate", root}, {"key", "generate", key},
+		{"key", "generate", root},
+		{"key", "generate", key},
 		{"trust", "init", string(p.gun), "--root-key", root, "--key", key},
 	} {
 		if _, err := b.measure(ctx, p.data, b.plimsoll, args...); err != nil {
