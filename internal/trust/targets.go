@@ -134,7 +134,7 @@ func decodeDelegation(o *object) delegation {
 	}
 	for _, p := range d.Paths {
 		if len(p) > maxPath {
-			o.fail("paths", "not a path pattern")
+			o.fail("paths", "a pattern is too long")
 		}
 	}
 	d.rest = o.rest()
