@@ -3,7 +3,11 @@ package cli
 import (
 	"fmt"
 	"io"
+	"regexp"
+	"slices"
 	"strings"
+
+	"plimsoll/internal/ref"
 )
 
 func printExposure(w io.Writer, v exposureState) {
@@ -93,18 +97,28 @@ func printTakenAway(w io.Writer, v exposureState) {
 	}
 }
 
-// again returns how to get back what a role said.
+// word is what may stand in a command that is shown to be typed.
+var word = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,79}$`)
+
+// again returns how to get back what a role said. The names come from metadata
+// that a thief may have signed: one that is not a tag, a digest or a role's
+// name is shown quoted, and in no command.
 func again(v exposureState, role, name string) string {
 	for _, s := range v.Signed {
-		for _, d := range s.Delegations {
-			if s.Role == role && d == name {
-				return fmt.Sprintf("plimsoll trust delegate %s %s --key KEY", v.GUN, name)
-			}
+		if s.Role != role || !slices.Contains(s.Delegations, name) {
+			continue
 		}
+		if !word.MatchString(name) {
+			return fmt.Sprintf("%q, a role of %q", name, role)
+		}
+		return fmt.Sprintf("plimsoll trust delegate %s %s --key KEY", v.GUN, name)
 	}
 	image := string(v.GUN) + ":" + name
 	if hex, ok := strings.CutPrefix(name, "sha256/"); ok {
 		image = string(v.GUN) + "@sha256:" + hex
+	}
+	if r, err := ref.Parse(image); err != nil || r.GUN() != v.GUN || !word.MatchString(role) {
+		return fmt.Sprintf("%q, by role %q", name, role)
 	}
 	return fmt.Sprintf("plimsoll sign %s --as %s", image, role)
 }

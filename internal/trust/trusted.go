@@ -82,7 +82,7 @@ func (t *Trusted) ours(h *header, ks keys) error {
 
 // recall returns what is remembered of a role, or nil. What was written is
 // verified before it is written: if it no longer parses or verifies it is
-// damaged.
+// damaged; a plain client, whose folder others write to as well, starts anew.
 func recall[T body](t *Trusted, role string, decode func(*object) T, verify func(*metadata[T]) error) (*metadata[T], error) {
 	file, err := t.mem.read(role)
 	if fault.Is(err, fault.NotFound) {
@@ -94,7 +94,10 @@ func recall[T body](t *Trusted, role string, decode func(*object) T, verify func
 	if err == nil {
 		err = verify(m)
 	}
-	if err != nil {
+	switch {
+	case err != nil && t.plain && role != RoleRoot: // as clients of any repository do: it is read again
+		return nil, nil //nolint:nilerr // nothing is trusted that does not verify
+	case err != nil:
 		return nil, t.mem.damaged(role, err)
 	}
 	return m, nil

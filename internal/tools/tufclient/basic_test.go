@@ -304,3 +304,23 @@ func TestBasicJSON(t *testing.T) {
 		})
 	}
 }
+
+// TestBasicLocalFilesSpoiled: what lies in the folder and does not verify counts
+// for nothing, and is read again; but the root is where trust starts.
+func TestBasicLocalFilesSpoiled(t *testing.T) {
+	for _, role := range []string{"timestamp", "snapshot", "targets"} {
+		t.Run(role, func(t *testing.T) {
+			r := newRepo(t)
+			c := newClient(r)
+			c.must(c.refresh())
+			c.spoil(role)
+			c.must(c.refresh())
+			c.trusts("root 1, snapshot 1, targets 1, timestamp 1")
+		})
+	}
+	r := newRepo(t)
+	c := newClient(r)
+	c.must(c.refresh())
+	c.spoil("root")
+	c.refused(c.refresh(), "root metadata")
+}

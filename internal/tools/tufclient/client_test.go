@@ -90,6 +90,12 @@ func (c *client) trusts(want string) {
 	}
 }
 
+// spoil writes over a file that the client trusts.
+func (c *client) spoil(role string) {
+	c.Helper()
+	c.must(os.WriteFile(filepath.Join(c.meta, role+".json"), []byte("{"), 0o600))
+}
+
 // asked demands the requests since the last time.
 func (c *client) asked(want ...string) {
 	c.Helper()

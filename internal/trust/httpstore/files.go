@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strings"
 	"time"
 
@@ -134,6 +135,10 @@ func (f *Files) Open(ctx context.Context, path string, limit int64) (io.ReadClos
 	return &answer{body, cancel}, nil
 }
 
+// nextRoot is the one file for which a client asks in the hope that it is not
+// there. Object stores that nobody may list answer 403 for what they do not have.
+var nextRoot = regexp.MustCompile(`^(?:.*/)?[0-9]+\.root\.json$`)
+
 func (f *Files) get(ctx context.Context, path string, limit int64) (io.ReadCloser, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, f.base+"/"+path, nil)
 	if err != nil {
@@ -148,7 +153,8 @@ func (f *Files) get(ctx context.Context, path string, limit int64) (io.ReadClose
 		return nil, fault.As(fault.Unavailable, fmt.Errorf("%q: %w", path, cause(err)))
 	}
 	switch {
-	case resp.StatusCode == http.StatusNotFound || resp.StatusCode == http.StatusGone:
+	case resp.StatusCode == http.StatusNotFound, resp.StatusCode == http.StatusGone,
+		resp.StatusCode == http.StatusForbidden && nextRoot.MatchString(path):
 		err = fault.Errorf(fault.NotFound, "no file %q", path)
 	case resp.StatusCode != http.StatusOK:
 		err = fault.Errorf(fault.Unavailable, "%q: the server answers %d", path, resp.StatusCode)

@@ -72,7 +72,7 @@ func TestRead(t *testing.T) {
 			fmt.Fprint(w, "slash")
 		case "/tuf/gone.json":
 			w.WriteHeader(http.StatusGone)
-		case "/tuf/403.json":
+		case "/tuf/403.json", "/tuf/3.root.json":
 			w.WriteHeader(http.StatusForbidden)
 		case "/tuf/500.json":
 			w.WriteHeader(http.StatusInternalServerError)
@@ -107,6 +107,7 @@ func TestRead(t *testing.T) {
 		{"1.%2Fa.json", 10, "slash", ok},
 		{"2.root.json", 10, `no file "2.root.json"`, fault.NotFound},
 		{"gone.json", 10, "no file", fault.NotFound},
+		{"3.root.json", 10, "no file", fault.NotFound}, // as object stores answer that nobody may list
 		{"403.json", 10, "answers 403", fault.Unavailable},
 		{"500.json", 10, "answers 500", fault.Unavailable},
 		{"204.json", 10, "answers 204", fault.Unavailable},
