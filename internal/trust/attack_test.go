@@ -2,6 +2,8 @@ package trust
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
@@ -18,7 +20,7 @@ import (
 //	arbitrary installation        TestArbitraryTarget, TestRepositorySwap
 //	endless data                  TestEndlessData
 //	extraneous dependencies       TestExtraneousDependencies, TestExtraneousKeys
-//	fast-forward                  TestFastForwardRecovery
+//	fast-forward                  TestFastForwardRecovery, TestFastForwardPublished
 //	indefinite freeze             TestFreeze, TestExpiredRole
 //	malicious mirrors             TestMaliciousMirror
 //	mix-and-match                 TestMixAndMatch
@@ -490,6 +492,36 @@ func TestFastForwardRecovery(t *testing.T) {
 	w.must(w.repo.Rotate(t.Context(), []string{RoleTimestamp}, w.public("timestamp2"), 0))
 	if _, err := w.ask(w.files(), ":v1"); err != nil {
 		t.Fatalf("after the rotation: %v", err)
+	}
+}
+
+// TestFastForwardPublished: the thief publishes the highest versions, of targets
+// too. The publisher gets out by new keys in one command, and readers follow.
+func TestFastForwardPublished(t *testing.T) {
+	w := newWorld(t)
+	w.sign(RoleTargets, "v1", "a")
+	f := w.files()
+	w.forge(f, "2.targets.json", func(s map[string]any) { s["version"] = json.Number(fmt.Sprint(int64(maxVersion))) }, "targets")
+	f[fileName(RoleTargets, maxVersion)] = f["2.targets.json"]
+	w.relink(f, maxVersion, map[string]int64{RoleTargets: maxVersion})
+	w.write(f)
+	w.must(w.refresh(w.store))
+
+	for _, role := range []string{RoleTargets, RoleSnapshot, RoleTimestamp} {
+		w.newKey(role + "2")
+	}
+	err := w.repo.Rotate(t.Context(), []string{RoleTargets}, w.public("targets2"), 0)
+	w.refused(err, "highest version there is")
+	if hint := fault.HintOf(err); !strings.Contains(hint, "in one command") {
+		t.Errorf("hint is %q", hint)
+	}
+	w.must(w.repo.Rotate(t.Context(), []string{RoleTargets, RoleSnapshot, RoleTimestamp}, w.public("targets2"), 0))
+	if _, err := w.ask(w.store, ":v1"); err != nil {
+		t.Fatalf("after the rotation: %v", err)
+	}
+	w.sign(RoleTargets, "v2", "b")
+	if _, err := w.ask(w.store, ":v2"); err != nil {
+		t.Fatalf("the next image: %v", err)
 	}
 }
 

@@ -14,6 +14,10 @@ import (
 	"plimsoll/internal/key"
 )
 
+// farAhead is a version that no publisher reaches, and a thief writes to shut
+// everybody out (fast-forward attack).
+const farAhead = 1 << 40
+
 // delegable is what a delegated role of ours may be called: what a person can
 // type and a file can be called. Roles that others made may be called otherwise.
 var delegable = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{0,39}$`)
@@ -25,6 +29,9 @@ type signing struct {
 	expiries Expiries
 	makers   key.AttestationRoots
 	given    *given // documents that a ceremony signed
+	// restart: readers forget the versions of snapshot and timestamp, because
+	// the root gives one of them other keys (5.3.11).
+	restart bool
 }
 
 // signedBy is what a file must be signed by: each requirement by itself.
@@ -36,6 +43,7 @@ type signedBy struct {
 // update signs what changed, then snapshot and timestamp, and returns the files.
 func (s *signing) update(ctx context.Context, d *draft) (Update, error) {
 	u := Update{Put: map[string][]byte{}}
+	s.restart = d.trusted != nil && keysChanged(d.trusted.root.Signed, d.root, RoleTimestamp, RoleSnapshot)
 	if err := s.root(ctx, d, &u); err != nil {
 		return u, err
 	}
@@ -143,9 +151,12 @@ func (s *signing) stamp(h *header, role string) error {
 		h.Version, h.Expires = was.Version, was.Expires
 		return nil
 	}
-	if h.Version >= maxVersion {
+	if h.Version >= maxVersion && (!s.restart || role == RoleRoot) {
 		err := fault.Errorf(fault.Untrusted, "%s metadata has the highest version there is: somebody else signed it", role)
-		return fault.Hint(err, "its key is stolen: rotate it")
+		return fault.Hint(err, "its key is stolen: rotate it, and snapshot and timestamp with it, in one command")
+	}
+	if s.restart && h.Version >= farAhead && role != RoleRoot {
+		h.Version = 0
 	}
 	h.Version++
 	h.Expires = s.now.UTC().Add(s.expiries.of(ownerOf(role))).Truncate(time.Second)
