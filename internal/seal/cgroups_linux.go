@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"math"
 	"os"
 	"path/filepath"
@@ -100,11 +101,26 @@ func (c *Cgroups) Prepare(team, id string, total profile.Share, ioWeight bool) e
 			return fault.As(fault.Unavailable, fmt.Errorf("make control group of team %q: %w", team, err))
 		}
 	}
+	if err := c.hold(filepath.Join(group, id)); err != nil {
+		return fault.As(fault.Unavailable, fmt.Errorf("make control group of team %q: %w", team, err))
+	}
 	if ioWeight && !c.weighs(filepath.Join(group, id)) {
 		return fault.Errorf(fault.Denied, "the profile's io.weight cannot be enforced: this kernel does not weigh block devices")
 	}
 	if err := c.limit(group, total); err != nil {
 		return fault.As(fault.Unavailable, fmt.Errorf("limit team %q: %w", team, err))
+	}
+	return nil
+}
+
+// hold makes the container's group in the trees of version 1 that have none of
+// our limits too. The runtime puts the container there as well, and would find
+// the team's group gone if another container of the team ended just then.
+func (c *Cgroups) hold(group string) error {
+	for _, tree := range slices.Compact(slices.Sorted(maps.Values(c.v1))) {
+		if err := c.make(tree, group, nil); err != nil && !errors.Is(err, unix.EROFS) {
+			return err
+		}
 	}
 	return nil
 }
@@ -126,8 +142,19 @@ func (c *Cgroups) weighs(group string) bool {
 }
 
 // make makes the group and those above it. On version 2 each of them hands the
-// controllers down.
+// controllers down. A group above it may vanish meanwhile, with the last
+// container that ends in it.
 func (c *Cgroups) make(tree, group string, needed []string) error {
+	const tries = 100
+	for try := 1; ; try++ {
+		err := c.tryMake(tree, group, needed)
+		if !errors.Is(err, fs.ErrNotExist) || try == tries {
+			return err
+		}
+	}
+}
+
+func (c *Cgroups) tryMake(tree, group string, needed []string) error {
 	dir := tree
 	for part := range strings.SplitSeq(group, "/") {
 		if c.unified != "" {
