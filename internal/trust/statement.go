@@ -17,7 +17,7 @@ import (
 type Statement struct {
 	GUN         ref.GUN
 	Roles       map[string]ref.Digest // role → digest that it names
-	Signers     map[string][]string   // role → fingerprints of the keys that signed it, sorted
+	Signers     map[string][]string   // role → fingerprints of the keys that signed it, in the order of the role
 	Expiries    map[string]time.Time  // role → soonest expiry of what it says
 	Errors      map[string]error      // role → why nobody knows what it says: its metadata is broken, expired or out of reach
 	Expires     time.Time             // the soonest expiry of the metadata used
@@ -85,7 +85,12 @@ func (s *Statement) add(ctx context.Context, t *Trusted, role step, r ref.Refere
 	s.rest(at)
 	if d != "" {
 		s.Roles[role.name], s.Expiries[role.name] = d, at
-		s.Signers[role.name] = slices.Sorted(maps.Keys(a.last().signers(role.keys, role.need)))
+		signed := a.last().signers(role.keys, role.need)
+		for _, k := range role.need.of(role.keys) {
+			if signed[k.Fingerprint] {
+				s.Signers[role.name] = append(s.Signers[role.name], k.Fingerprint)
+			}
+		}
 	}
 	return nil
 }
