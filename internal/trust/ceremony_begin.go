@@ -179,6 +179,9 @@ func (d *draft) document(ctx context.Context, s *signing, ch Changes, name strin
 		return err
 	}
 	by, _ := d.speakers(name)
+	if d.abandoned(name) {
+		return d.leave(name, by, ch.Held)
+	}
 	old := (was == nil && ch.Init) || (was != nil && saysNothingNew(name, t, was.Signed))
 	if old && by.held(ch.Held) {
 		return nil
@@ -191,6 +194,16 @@ func (d *draft) document(ctx context.Context, s *signing, ch Changes, name strin
 	}
 	all.proposed[name] = t
 	return nil
+}
+
+// leave leaves it to [Repository.Finish] to begin a role anew that was dropped: a
+// ceremony has nothing that vouches for the version that it had.
+func (d *draft) leave(name string, by signedBy, held func(*Key) bool) error {
+	if by.held(held) && len(d.signed[name].Targets) == 0 {
+		return nil
+	}
+	err := fault.Errorf(fault.Conflict, "there was a role %q before, with other keys: a ceremony cannot make it again", name)
+	return fault.Hint(err, "call the new role otherwise; or make it again where enough of its keys are: plimsoll trust delegate %s %s --key URI", d.gun, name)
 }
 
 // saysNothingNew reports whether now says what was said before, but for the keys

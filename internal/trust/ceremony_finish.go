@@ -110,6 +110,7 @@ func (d *draft) enact(ctx context.Context, c *Ceremony, g *given) error {
 		return nil
 	}
 	for _, role := range append([]string{RoleTargets}, d.delegated()...) {
+		d.revive(role)
 		before, ok := d.spoke(role)
 		now, err := d.speaks(role)
 		if err != nil {

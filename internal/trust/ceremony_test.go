@@ -447,3 +447,28 @@ func TestCeremonyKeepsWhatIsSigned(t *testing.T) {
 	err := w.propose2(Changes{Roles: []RoleConfig{{Name: RoleRoot, Keys: []*Key{&forged}, Threshold: 1}}})
 	w.refused(err, "claims falsely")
 }
+
+// TestCeremonyMakesADroppedRole: a ceremony leaves it to finish, where the role's
+// keys are held; otherwise it says why it cannot.
+func TestCeremonyMakesADroppedRole(t *testing.T) {
+	w := newWorld(t)
+	w.delegate("releases")
+	w.sign("releases", "old", "a")
+	w.must(w.repo.Change(t.Context(), Changes{Sift: []Sift{{Role: RoleTargets}}}))
+	w.newKey("releases")
+	ch := Changes{Roles: []RoleConfig{{Name: "releases", Keys: w.public("releases")}}, Held: w.holds("releases", "snapshot", "timestamp")}
+	c := w.propose(ch)
+	if diff := cmp.Diff([]string{RoleTargets}, c.Documents()); diff != "" {
+		t.Error(diff)
+	}
+	w.finish(c, w.answers(c, "targets"))
+	m := w.sign("releases", "new", "b")
+	if s, err := w.ask(w.store, ":new"); err != nil || s.Roles["releases"] != m.Digest {
+		t.Errorf("%+v, %v", s, err)
+	}
+	w.must(w.repo.Change(t.Context(), Changes{Sift: []Sift{{Role: RoleTargets}}}))
+	ch.As, ch.Images = "releases", []Image{image("x", "x")}
+	if err := w.propose2(ch); !fault.Is(err, fault.Conflict) || fault.HintOf(err) == "" {
+		t.Errorf("with an image: %v, hint %q", err, fault.HintOf(err))
+	}
+}

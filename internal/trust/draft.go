@@ -187,7 +187,31 @@ func (d *draft) delegate(ctx context.Context, c RoleConfig) error {
 	if len(c.Paths) > 0 {
 		r.Paths, r.Prefixes = c.Paths, nil
 	}
-	return d.rekey(ctx, c.Name, c.Keys, c.Threshold)
+	if err := d.rekey(ctx, c.Name, c.Keys, c.Threshold); err != nil {
+		return err
+	}
+	d.revive(c.Name)
+	return nil
+}
+
+// abandoned reports whether the snapshot still lists metadata of that name that
+// no role answers for: a role that was dropped keeps its place there for good.
+func (d *draft) abandoned(name string) bool {
+	if d.trusted == nil {
+		return false
+	}
+	_, listed := d.trusted.snapshot.Signed.Meta[name]
+	_, spoke := d.spoke(ownerOf(name))
+	return listed && !spoke
+}
+
+// revive lets a role that was dropped, and is made again, begin with nothing.
+// What it said before was signed by keys that do not speak for it any more, and
+// every reader would refuse it.
+func (d *draft) revive(role string) {
+	if d.abandoned(role) && d.signed[role] == nil {
+		d.signed[role] = newTargets(d.gun)
+	}
 }
 
 // rekey gives a delegated role its keys. What it signed before is signed again.
