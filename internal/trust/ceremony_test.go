@@ -285,13 +285,26 @@ func TestCeremonyFileIsNotBelieved(t *testing.T) {
 			r := dig(m, "proposed", "root", "roles", "root")
 			r["threshold"] = json.Number("1")
 		}, "words are not those"},
-		"expiry":                    {func(m map[string]any) { dig(m, "proposed", "root")["expires"] = "2099-01-01T00:00:00Z" }, "words are not those"},
-		"version":                   {func(m map[string]any) { dig(m, "proposed", "root")["version"] = json.Number("3") }, "it has version 3"},
-		"targets version":           {func(m map[string]any) { dig(m, "proposed", "targets")["version"] = json.Number("9") }, "it has version 9"},
-		"repository":                {func(m map[string]any) { dig(m, "proposed", "root")[gunField] = string(otherGUN) }, "speaks for another repository"},
-		"the file's repository":     {func(m map[string]any) { m["gun"] = string(otherGUN) }, "speaks for another repository"},
-		"not a repository":          {func(m map[string]any) { m["gun"] = "../../etc" }, "not the name of a repository"},
-		"unknown field":             {func(m map[string]any) { dig(m, "proposed", "root")["x-more"] = "x" }, "cannot tell in words"},
+		"expiry":                {func(m map[string]any) { dig(m, "proposed", "root")["expires"] = "2099-01-01T00:00:00Z" }, "words are not those"},
+		"version":               {func(m map[string]any) { dig(m, "proposed", "root")["version"] = json.Number("3") }, "it has version 3"},
+		"targets version":       {func(m map[string]any) { dig(m, "proposed", "targets")["version"] = json.Number("9") }, "it has version 9"},
+		"repository":            {func(m map[string]any) { dig(m, "proposed", "root")[gunField] = string(otherGUN) }, "speaks for another repository"},
+		"the file's repository": {func(m map[string]any) { m["gun"] = string(otherGUN) }, "speaks for another repository"},
+		"not a repository":      {func(m map[string]any) { m["gun"] = "../../etc" }, "not the name of a repository"},
+		"unknown field":         {func(m map[string]any) { dig(m, "proposed", "root")["x-more"] = "x" }, "cannot tell in words"},
+		"a role of another specification": {func(m map[string]any) {
+			roles := dig(m, "proposed", "root", "roles")
+			roles["mirrors"] = roles["targets"]
+		}, "cannot tell in words"},
+		"a root's key without a role": {func(m map[string]any) {
+			k := w.keys["new"].key
+			dig(m, "proposed", "root", "keys")[k.ID] = k.object
+		}, "cannot tell in words"},
+		"a delegated key without a role": {func(m map[string]any) {
+			k := w.keys["new"].key
+			dig(m, "proposed", "targets", "delegations", "keys")[k.ID] = k.object
+		}, "cannot tell in words"},
+		"specification":             {func(m map[string]any) { dig(m, "proposed", "root")["spec_version"] = "1.99" }, "cannot tell in words"},
 		"unknown field of the file": {func(m map[string]any) { m["run"] = "rm" }, "unknown fields"},
 		"a key twice": {func(m map[string]any) {
 			r := dig(m, "proposed", "root")
@@ -412,6 +425,20 @@ fingerprint of this ceremony, to be read out: SHORT`
 	}
 	if !c.SameFingerprint(strings.ToLower(c.Fingerprint())) || !c.SameFingerprint(strings.ReplaceAll(c.Fingerprint(), "-", "")) || c.SameFingerprint(c.Fingerprint()[:23]) || c.SameFingerprint("") {
 		t.Error("fingerprints are compared wrongly")
+	}
+}
+
+// TestCeremonyWordsOnOneLine: what the file calls things begins no line of its
+// own, and looks like no other name.
+func TestCeremonyWordsOnOneLine(t *testing.T) {
+	w := newWorld(t)
+	c := w.propose(Changes{Roles: []RoleConfig{{Name: "qa", Keys: w.public("root1"), Paths: []string{"\u0430*"}}}})
+	p := c.roles[RoleTargets].signed
+	p.Targets["v1\n  forged"] = target{Hashes: hashes{"sha256": strings.Repeat("00", 32), "x": "1\n  forged", "y\n  forged": "\x1b[2K"}}
+	for _, line := range c.Words() {
+		if strings.ContainsAny(line, "\n\x1b\u0430") {
+			t.Errorf("%q", line)
+		}
 	}
 }
 
