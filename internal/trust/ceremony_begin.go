@@ -104,6 +104,9 @@ func (d *draft) apply(ctx context.Context, ch Changes) error {
 
 // configure gives a role the keys, threshold and paths that c names.
 func (d *draft) configure(ctx context.Context, c RoleConfig) error {
+	if isTopLevel(c.Name) && len(c.Paths) > 0 {
+		return noPaths(c.Name)
+	}
 	was, there := d.speakers(c.Name)
 	if c.Keys == nil && there {
 		c.Keys = was.role.of(was.keys)
@@ -113,13 +116,17 @@ func (d *draft) configure(ctx context.Context, c RoleConfig) error {
 		c.Threshold = max(c.Threshold, 1)
 		return d.delegate(ctx, c)
 	}
-	if !isTopLevel(c.Name) && len(c.Paths) > 0 {
+	if len(c.Paths) > 0 {
 		if c.Threshold == 0 {
 			c.Threshold = was.role.Threshold
 		}
 		return d.delegate(ctx, c)
 	}
 	return d.rotate(ctx, c.Name, c.Keys, c.Threshold)
+}
+
+func noPaths(role string) error {
+	return fault.Errorf(fault.Usage, "role %q: only delegated roles have paths", role)
 }
 
 // speakers returns who signs a role, or a group or bin of one, as the draft

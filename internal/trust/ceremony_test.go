@@ -263,6 +263,9 @@ func TestCeremonyRefuses(t *testing.T) {
 	if err := w.propose2(Changes{}); !fault.Is(err, fault.Usage) {
 		t.Errorf("a ceremony about nothing: %v", err)
 	}
+	if err := w.propose2(Changes{Renew: true, Roles: []RoleConfig{{Name: RoleTargets, Paths: []string{"1.*"}}}}); !fault.Is(err, fault.Usage) {
+		t.Errorf("paths of targets: %v", err)
+	}
 }
 
 // TestCeremonyFileIsNotBelieved alters a ceremony's file in every way that would

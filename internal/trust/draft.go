@@ -75,6 +75,16 @@ func checkKeys(role string, ks []*Key, threshold int) error {
 	return nil
 }
 
+// checkPaths refuses patterns that no reader would take, before anybody signs.
+func checkPaths(patterns []string) error {
+	for _, p := range patterns {
+		if p == "" || len(p) > maxPath || !printable(p) {
+			return fault.Errorf(fault.Usage, "%q cannot be a pattern: 1 to %d bytes, all of them printable", p, maxPath)
+		}
+	}
+	return nil
+}
+
 // draftOf begins a change of t. What it shares with t is copied before it is
 // changed.
 func draftOf(t *Trusted) *draft {
@@ -174,6 +184,9 @@ func (d *draft) delegate(ctx context.Context, c RoleConfig) error {
 		return fault.Errorf(fault.Usage, "%q cannot be a role's name: lower-case letters, digits, dots and dashes", c.Name)
 	}
 	if err := checkKeys(c.Name, c.Keys, c.Threshold); err != nil {
+		return err
+	}
+	if err := checkPaths(c.Paths); err != nil {
 		return err
 	}
 	if d.top.Delegations == nil {

@@ -362,3 +362,27 @@ func TestHostileMemory(t *testing.T) {
 		}
 	}
 }
+
+// TestCeremonyOverLateTwin: a ceremony does not write over an update that was lost
+// and is found again. After a refresh, which publishes it, one can be finished.
+func TestCeremonyOverLateTwin(t *testing.T) {
+	t.Parallel()
+	k, gun, _ := lateWorld(t, Tag, placeTag(3), "old b", "b")
+	m := newMachine(t, gun, k)
+	finish := func() error {
+		c, err := m.Propose(t.Context(), trust.Changes{Roles: []trust.RoleConfig{{Name: "qa", Keys: []*trust.Key{k.key}}}, Until: time.Now().Add(time.Hour).Truncate(time.Second)})
+		m.must(err)
+		a, err := c.Answer(t.Context(), k)
+		m.must(err)
+		_, err = m.Finish(t.Context(), c, []*trust.Answer{a})
+		return err
+	}
+	if err := finish(); !fault.Is(err, fault.Conflict) || !strings.Contains(fault.HintOf(err), "trust refresh") {
+		t.Errorf("got %v, hint %q", err, fault.HintOf(err))
+	}
+	m.must(m.Refresh(t.Context()))
+	m.must(finish())
+	if got := newMachine(t, gun, k).signed("old", "slow", "b"); got != "old slow b" {
+		t.Errorf("%q are signed", got)
+	}
+}
