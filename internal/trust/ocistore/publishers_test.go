@@ -79,9 +79,11 @@ func (m *machine) init(k softKey) {
 	}
 }
 
-func (m *machine) sign(tag string) error {
+func (m *machine) sign(tag string) error { return m.signUnder(m.t.Context(), tag) }
+
+func (m *machine) signUnder(ctx context.Context, tag string) error {
 	d := digest.FromString(tag)
-	return m.Sign(m.t.Context(), trust.RoleTargets, trust.Image{
+	return m.Sign(ctx, trust.RoleTargets, trust.Image{
 		Tag: tag, Digest: d, Size: 1, MediaType: "application/vnd.oci.image.manifest.v1+json",
 		Platforms: []trust.Platform{{Platform: "linux/amd64", Manifest: d, Size: 1, Config: d, ChainID: d}},
 	})
@@ -383,6 +385,40 @@ func TestCeremonyOverLateTwin(t *testing.T) {
 	m.must(m.Refresh(t.Context()))
 	m.must(finish())
 	if got := newMachine(t, gun, k).signed("old", "slow", "b"); got != "old slow b" {
+		t.Errorf("%q are signed", got)
+	}
+}
+
+// TestStoppedTooLate: somebody signs the wrong image and stops it while it is
+// published. They are told that it may be published yet, which the next publisher
+// does, and can take it back.
+func TestStoppedTooLate(t *testing.T) {
+	t.Parallel()
+	s, gun := newServer(t, false)
+	k := newSoftKey(t)
+	m := newMachine(t, gun, k)
+	m.init(k)
+	ctx, stop := context.WithCancel(t.Context())
+	next := s.next
+	s.next = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPut && strings.HasSuffix(r.URL.Path, "/manifests/"+Tag) && ctx.Err() == nil {
+			_, _ = io.Copy(io.Discard, r.Body) // only then is it seen that the client hangs up
+			stop()
+			<-r.Context().Done()
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+	if err := m.signUnder(ctx, "wrong"); !strings.Contains(fault.HintOf(err), "may be published yet") {
+		t.Errorf("got %v, hint %q", err, fault.HintOf(err))
+	}
+	m.must(newMachine(t, gun, k).sign("right"))
+	if got := m.signed("wrong", "right"); got != "wrong right" {
+		t.Errorf("%q are signed", got)
+	}
+	_, err := m.Revoke(t.Context(), trust.RoleTargets, digest.FromString("wrong"))
+	m.must(err)
+	if got := m.signed("wrong", "right"); got != "right" {
 		t.Errorf("%q are signed", got)
 	}
 }
