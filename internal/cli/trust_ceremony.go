@@ -91,7 +91,7 @@ func stateOf(c *trust.Ceremony, file string, answers []*trust.Answer) (ceremonyS
 
 func printWords(w io.Writer, words []string) {
 	for _, line := range words {
-		fmt.Fprintln(w, printable(line))
+		fmt.Fprintln(w, oneLine(line))
 	}
 }
 

@@ -90,11 +90,13 @@ type exposedState struct {
 	Paths     []string `json:"paths,omitempty"`
 }
 
-// signedState is a metadata file that carries the key's signature.
+// signedState is a metadata file that carries the key's signature, or what a role
+// says for which the key needs nobody else.
 type signedState struct {
 	Role        string      `json:"role"`
 	Version     int64       `json:"version"`
 	Expires     time.Time   `json:"expires"`
+	Since       bool        `json:"since"` // other keys signed it last, on top of what the key may have signed
 	Names       []nameState `json:"names,omitempty"`
 	Delegations []string    `json:"delegations,omitempty"`
 }
@@ -124,7 +126,7 @@ func exposureOf(e *trust.Exposure) exposureState {
 		v.Roles = append(v.Roles, exposedState{r.Role, r.Alone(), r.Threshold, r.Keys, r.FirstRoot, r.LastRoot, r.Paths})
 	}
 	for _, s := range e.Signed {
-		one := signedState{Role: s.Role, Version: s.Version, Expires: s.Expires, Delegations: s.Roles}
+		one := signedState{Role: s.Role, Version: s.Version, Expires: s.Expires, Since: s.Since, Delegations: s.Roles}
 		for _, n := range s.Names {
 			one.Names = append(one.Names, nameState{n.Name, n.Digest})
 		}

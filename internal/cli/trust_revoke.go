@@ -66,7 +66,7 @@ func (env *Env) printRevoked(v revoked) error {
 	return env.print(v, func(w io.Writer) {
 		fmt.Fprintf(w, "%s no longer names %s:\n", v.Role, v.Digest)
 		for _, name := range v.Removed {
-			fmt.Fprintf(w, "removed %s\n", printable(name))
+			fmt.Fprintf(w, "removed %s\n", oneLine(name))
 		}
 	})
 }

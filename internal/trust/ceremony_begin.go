@@ -104,6 +104,9 @@ func (d *draft) apply(ctx context.Context, ch Changes) error {
 
 // configure gives a role the keys, threshold and paths that c names.
 func (d *draft) configure(ctx context.Context, c RoleConfig) error {
+	if isTopLevel(c.Name) && len(c.Paths) > 0 {
+		return noPaths(c.Name)
+	}
 	was, there := d.speakers(c.Name)
 	if c.Keys == nil && there {
 		c.Keys = was.role.of(was.keys)
@@ -113,13 +116,17 @@ func (d *draft) configure(ctx context.Context, c RoleConfig) error {
 		c.Threshold = max(c.Threshold, 1)
 		return d.delegate(ctx, c)
 	}
-	if !isTopLevel(c.Name) && len(c.Paths) > 0 {
+	if len(c.Paths) > 0 {
 		if c.Threshold == 0 {
 			c.Threshold = was.role.Threshold
 		}
 		return d.delegate(ctx, c)
 	}
 	return d.rotate(ctx, c.Name, c.Keys, c.Threshold)
+}
+
+func noPaths(role string) error {
+	return fault.Errorf(fault.Usage, "role %q: only delegated roles have paths", role)
 }
 
 // speakers returns who signs a role, or a group or bin of one, as the draft
@@ -179,6 +186,9 @@ func (d *draft) document(ctx context.Context, s *signing, ch Changes, name strin
 		return err
 	}
 	by, _ := d.speakers(name)
+	if d.abandoned(name) {
+		return d.leave(name, by, ch.Held)
+	}
 	old := (was == nil && ch.Init) || (was != nil && saysNothingNew(name, t, was.Signed))
 	if old && by.held(ch.Held) {
 		return nil
@@ -191,6 +201,16 @@ func (d *draft) document(ctx context.Context, s *signing, ch Changes, name strin
 	}
 	all.proposed[name] = t
 	return nil
+}
+
+// leave leaves it to [Repository.Finish] to begin a role anew that was dropped: a
+// ceremony has nothing that vouches for the version that it had.
+func (d *draft) leave(name string, by signedBy, held func(*Key) bool) error {
+	if by.held(held) && len(d.signed[name].Targets) == 0 {
+		return nil
+	}
+	err := fault.Errorf(fault.Conflict, "there was a role %q before, with other keys: a ceremony cannot make it again", name)
+	return fault.Hint(err, "call the new role otherwise; or make it again where enough of its keys are: plimsoll trust delegate %s %s --key URI", d.gun, name)
 }
 
 // saysNothingNew reports whether now says what was said before, but for the keys

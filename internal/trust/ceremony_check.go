@@ -121,6 +121,9 @@ func (c *Ceremony) checkRoot() error {
 		return fault.Errorf(fault.Invalid, "%s: snapshots must be consistent", name)
 	}
 	for role, k := range r.Roles {
+		if _, old := was.Roles[role]; !old && !isTopLevel(role) {
+			return unknownChange(name)
+		}
 		if err := canMeet(role, signedBy{r.Keys, k}); err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
@@ -129,7 +132,7 @@ func (c *Ceremony) checkRoot() error {
 			return unknownChange(name)
 		}
 	}
-	return plainKeys(name, r.Keys, was.Keys)
+	return plainKeys(name, r.Keys, was.Keys, slices.Collect(maps.Values(r.Roles)))
 }
 
 func (c *Ceremony) checkRoles() error {
@@ -168,6 +171,9 @@ func (c *Ceremony) checkProposal(name string, message []byte, b body, was *heade
 	}
 	if err := checkGUN(b.head(), c.gun); err != nil {
 		return fmt.Errorf("%s: %w", name, err)
+	}
+	if spec := b.head().spec; spec != was.spec && spec != specVersion {
+		return unknownChange(name)
 	}
 	if !same(without(b.head().rest, attestationsField), without(was.rest, attestationsField)) {
 		return unknownChange(name)
@@ -208,16 +214,22 @@ func checkChanges(name string, now, was *targets) error {
 			return unknownChange(name)
 		}
 	}
-	return plainKeys(name, d.Keys, old.Keys)
+	var roles []keyRole
+	for i := range d.Roles {
+		roles = append(roles, d.Roles[i].keyRole)
+	}
+	return plainKeys(name, d.Keys, old.Keys, roles)
 }
 
-// plainKeys checks that new keys say nothing but what they are.
-func plainKeys(name string, now, was keys) error {
+// plainKeys checks that new keys say nothing but what they are, and are some
+// role's: the words tell of no others.
+func plainKeys(name string, now, was keys, roles []keyRole) error {
 	for id, k := range now {
 		if old := was[id]; old != nil && same(old.object, k.object) {
 			continue
 		}
-		if plain, err := NewKey(k.Public); err != nil || plain.ID != id || !same(plain.object, k.object) {
+		used := slices.ContainsFunc(roles, func(r keyRole) bool { return slices.Contains(r.KeyIDs, id) })
+		if plain, err := NewKey(k.Public); err != nil || !used || plain.ID != id || !same(plain.object, k.object) {
 			return unknownChange(name)
 		}
 	}

@@ -110,6 +110,7 @@ func (d *draft) enact(ctx context.Context, c *Ceremony, g *given) error {
 		return nil
 	}
 	for _, role := range append([]string{RoleTargets}, d.delegated()...) {
+		d.revive(role)
 		before, ok := d.spoke(role)
 		now, err := d.speaks(role)
 		if err != nil {
@@ -140,9 +141,12 @@ func (d *draft) stands(ctx context.Context, c *Ceremony) error {
 			return err
 		}
 		was := c.current[role]
-		_, lost := d.adopted[role]
+		if _, lost := d.adopted[role]; lost || d.signed[role] != nil {
+			err := fault.Errorf(fault.Conflict, "of %s an update was written over and found again; the ceremony knows nothing of it", shown(role))
+			return fault.Hint(err, "plimsoll trust refresh %s --force publishes it; after that begin again: plimsoll trust ceremony begin %s FILE", c.gun, c.gun)
+		}
 		switch {
-		case lost, (m == nil) != (was == nil), m != nil && !bytes.Equal(m.signed, was.signed):
+		case (m == nil) != (was == nil), m != nil && !bytes.Equal(m.signed, was.signed):
 			return moved(c, "%s was signed meanwhile, the ceremony stands on what it said before", shown(role))
 		}
 	}

@@ -263,6 +263,9 @@ func TestCeremonyRefuses(t *testing.T) {
 	if err := w.propose2(Changes{}); !fault.Is(err, fault.Usage) {
 		t.Errorf("a ceremony about nothing: %v", err)
 	}
+	if err := w.propose2(Changes{Renew: true, Roles: []RoleConfig{{Name: RoleTargets, Paths: []string{"1.*"}}}}); !fault.Is(err, fault.Usage) {
+		t.Errorf("paths of targets: %v", err)
+	}
 }
 
 // TestCeremonyFileIsNotBelieved alters a ceremony's file in every way that would
@@ -285,13 +288,26 @@ func TestCeremonyFileIsNotBelieved(t *testing.T) {
 			r := dig(m, "proposed", "root", "roles", "root")
 			r["threshold"] = json.Number("1")
 		}, "words are not those"},
-		"expiry":                    {func(m map[string]any) { dig(m, "proposed", "root")["expires"] = "2099-01-01T00:00:00Z" }, "words are not those"},
-		"version":                   {func(m map[string]any) { dig(m, "proposed", "root")["version"] = json.Number("3") }, "it has version 3"},
-		"targets version":           {func(m map[string]any) { dig(m, "proposed", "targets")["version"] = json.Number("9") }, "it has version 9"},
-		"repository":                {func(m map[string]any) { dig(m, "proposed", "root")[gunField] = string(otherGUN) }, "speaks for another repository"},
-		"the file's repository":     {func(m map[string]any) { m["gun"] = string(otherGUN) }, "speaks for another repository"},
-		"not a repository":          {func(m map[string]any) { m["gun"] = "../../etc" }, "not the name of a repository"},
-		"unknown field":             {func(m map[string]any) { dig(m, "proposed", "root")["x-more"] = "x" }, "cannot tell in words"},
+		"expiry":                {func(m map[string]any) { dig(m, "proposed", "root")["expires"] = "2099-01-01T00:00:00Z" }, "words are not those"},
+		"version":               {func(m map[string]any) { dig(m, "proposed", "root")["version"] = json.Number("3") }, "it has version 3"},
+		"targets version":       {func(m map[string]any) { dig(m, "proposed", "targets")["version"] = json.Number("9") }, "it has version 9"},
+		"repository":            {func(m map[string]any) { dig(m, "proposed", "root")[gunField] = string(otherGUN) }, "speaks for another repository"},
+		"the file's repository": {func(m map[string]any) { m["gun"] = string(otherGUN) }, "speaks for another repository"},
+		"not a repository":      {func(m map[string]any) { m["gun"] = "../../etc" }, "not the name of a repository"},
+		"unknown field":         {func(m map[string]any) { dig(m, "proposed", "root")["x-more"] = "x" }, "cannot tell in words"},
+		"a role of another specification": {func(m map[string]any) {
+			roles := dig(m, "proposed", "root", "roles")
+			roles["mirrors"] = roles["targets"]
+		}, "cannot tell in words"},
+		"a root's key without a role": {func(m map[string]any) {
+			k := w.keys["new"].key
+			dig(m, "proposed", "root", "keys")[k.ID] = k.object
+		}, "cannot tell in words"},
+		"a delegated key without a role": {func(m map[string]any) {
+			k := w.keys["new"].key
+			dig(m, "proposed", "targets", "delegations", "keys")[k.ID] = k.object
+		}, "cannot tell in words"},
+		"specification":             {func(m map[string]any) { dig(m, "proposed", "root")["spec_version"] = "1.99" }, "cannot tell in words"},
 		"unknown field of the file": {func(m map[string]any) { m["run"] = "rm" }, "unknown fields"},
 		"a key twice": {func(m map[string]any) {
 			r := dig(m, "proposed", "root")
@@ -415,6 +431,20 @@ fingerprint of this ceremony, to be read out: SHORT`
 	}
 }
 
+// TestCeremonyWordsOnOneLine: what the file calls things begins no line of its
+// own, and looks like no other name.
+func TestCeremonyWordsOnOneLine(t *testing.T) {
+	w := newWorld(t)
+	c := w.propose(Changes{Roles: []RoleConfig{{Name: "qa", Keys: w.public("root1"), Paths: []string{"\u0430*"}}}})
+	p := c.roles[RoleTargets].signed
+	p.Targets["v1\n  forged"] = target{Hashes: hashes{"sha256": strings.Repeat("00", 32), "x": "1\n  forged", "y\n  forged": "\x1b[2K"}}
+	for _, line := range c.Words() {
+		if strings.ContainsAny(line, "\n\x1b\u0430") {
+			t.Errorf("%q", line)
+		}
+	}
+}
+
 // TestCeremonyKeepsWhatIsSigned: what another version of plimsoll signed into the
 // root stays, and so do proofs about keys that stay.
 func TestCeremonyKeepsWhatIsSigned(t *testing.T) {
@@ -446,4 +476,29 @@ func TestCeremonyKeepsWhatIsSigned(t *testing.T) {
 	forged.Attestation = m.attest(w.keys["root1"].key).Attestation
 	err := w.propose2(Changes{Roles: []RoleConfig{{Name: RoleRoot, Keys: []*Key{&forged}, Threshold: 1}}})
 	w.refused(err, "claims falsely")
+}
+
+// TestCeremonyMakesADroppedRole: a ceremony leaves it to finish, where the role's
+// keys are held; otherwise it says why it cannot.
+func TestCeremonyMakesADroppedRole(t *testing.T) {
+	w := newWorld(t)
+	w.delegate("releases")
+	w.sign("releases", "old", "a")
+	w.must(w.repo.Change(t.Context(), Changes{Sift: []Sift{{Role: RoleTargets}}}))
+	w.newKey("releases")
+	ch := Changes{Roles: []RoleConfig{{Name: "releases", Keys: w.public("releases")}}, Held: w.holds("releases", "snapshot", "timestamp")}
+	c := w.propose(ch)
+	if diff := cmp.Diff([]string{RoleTargets}, c.Documents()); diff != "" {
+		t.Error(diff)
+	}
+	w.finish(c, w.answers(c, "targets"))
+	m := w.sign("releases", "new", "b")
+	if s, err := w.ask(w.store, ":new"); err != nil || s.Roles["releases"] != m.Digest {
+		t.Errorf("%+v, %v", s, err)
+	}
+	w.must(w.repo.Change(t.Context(), Changes{Sift: []Sift{{Role: RoleTargets}}}))
+	ch.As, ch.Images = "releases", []Image{image("x", "x")}
+	if err := w.propose2(ch); !fault.Is(err, fault.Conflict) || fault.HintOf(err) == "" {
+		t.Errorf("with an image: %v, hint %q", err, fault.HintOf(err))
+	}
 }

@@ -169,7 +169,7 @@ func (w *wording) delegations(now, was *delegations) {
 		}
 		by, old := signedBy{now.Keys, r.keyRole}, signedBy{was.Keys, before.keyRole}
 		w.role(r.Name, by, old)
-		w.line("    number %d of the delegated roles, may name %q %q, terminating: %t", i+1, r.Paths, r.Prefixes, r.Terminating)
+		w.line("    number %d of the delegated roles, may name %+q %+q, terminating: %t", i+1, r.Paths, r.Prefixes, r.Terminating)
 		w.keys(by, old, nil, nil)
 	}
 	for i := range was.Roles {
@@ -192,7 +192,7 @@ func (d *delegation) words(ks keys) map[string]any {
 func (h hashes) words() string {
 	var all []string
 	for _, name := range slices.Sorted(maps.Keys(h)) {
-		all = append(all, shown(name)+":"+h[name])
+		all = append(all, shown(name)+":"+shown(h[name]))
 	}
 	return strings.Join(all, " ")
 }

@@ -38,13 +38,17 @@ type ExposedRole struct {
 // Alone reports whether the key needed nobody else to speak for the role.
 func (r ExposedRole) Alone() bool { return r.Threshold == 1 }
 
-// SignedFile is a metadata file that carries the key's signature.
+// SignedFile is a metadata file that carries the key's signature, or what a role
+// says for which the key needs nobody else.
 type SignedFile struct {
 	Role    string
 	Version int64
 	Expires time.Time
 	Names   []SignedName // of targets roles
 	Roles   []string     // that it delegates to
+	// Since: other keys signed it last, and with it whatever the key may have
+	// signed before.
+	Since bool
 }
 
 // SignedName is a tag or digest that a role names.
@@ -136,8 +140,8 @@ func addSigned[T body](e *Exposure, role string, m *metadata[T], r *root) {
 	}
 }
 
-// exposeTargets adds the targets roles: those that the key speaks for and those
-// whose metadata it signed.
+// exposeTargets adds the targets roles that the key speaks for, and what they
+// say.
 func (t *Trusted) exposeTargets(ctx context.Context, e *Exposure) error {
 	draft := draftOf(t) // to read with: nothing is changed
 	if err := e.addTargets(ctx, draft, t.top(), t.targets); err != nil {
@@ -168,10 +172,11 @@ func (t *Trusted) exposeTargets(ctx context.Context, e *Exposure) error {
 }
 
 func (e *Exposure) addTargets(ctx context.Context, d *draft, s step, m *metadata[*targets]) error {
-	if !m.signers(s.keys, s.need)[e.Fingerprint] {
+	signed := m.signers(s.keys, s.need)[e.Fingerprint]
+	if !signed && (s.need.Threshold > 1 || !hasFingerprint(s.need.of(s.keys), e.Fingerprint)) {
 		return nil
 	}
-	f := SignedFile{Role: s.name, Version: m.Signed.Version, Expires: m.Signed.Expires}
+	f := SignedFile{Role: s.name, Version: m.Signed.Version, Expires: m.Signed.Expires, Since: !signed}
 	all, err := d.all(ctx, s.name)
 	if err != nil {
 		return err

@@ -174,3 +174,60 @@ func TestFindKeyNotUnderstood(t *testing.T) {
 		t.Errorf("one key: %v", err)
 	}
 }
+
+// TestExposureBelowAnotherSignature: a thief signs alone, and then somebody else
+// signs the next version with another key of the role, and the thief's names with
+// it. They are shown all the same, and can be sifted.
+func TestExposureBelowAnotherSignature(t *testing.T) {
+	w := newWorld(t)
+	w.newKey("stolen")
+	w.newKey("daily")
+	w.must(w.repo.Delegate(t.Context(), RoleConfig{Name: "releases", Keys: w.public("stolen", "daily"), Threshold: 1}))
+	w.sign("releases", "evil", "b")
+	w.offline("stolen")
+	good := w.sign("releases", "v1", "a")
+	e := w.exposure("stolen")
+	if len(e.Signed) != 1 || !e.Signed[0].Since || len(e.Signed[0].Names) != 4 {
+		t.Errorf("what the thief signed is not shown: %+v", e.Signed)
+	}
+	if e := w.exposure("daily"); len(e.Signed) != 1 || e.Signed[0].Since {
+		t.Errorf("of the key that signed last: %+v", e.Signed)
+	}
+	if e := w.exposure("targets"); len(e.Signed) != 1 {
+		t.Errorf("of another role's key: %+v", e.Signed)
+	}
+	w.must(w.repo.Change(t.Context(), Changes{
+		Replace: []Replacement{{Old: w.fingerprint("stolen")}},
+		Sift:    []Sift{{Role: "releases", Images: []Image{good}}},
+	}))
+	if _, err := w.ask(w.store, ":evil"); !fault.Is(err, fault.NotFound) {
+		t.Errorf("what the thief signed: %v", err)
+	}
+}
+
+// TestDroppedRoleIsMadeAgain: readers remember that there was a role, and the
+// file that they were shown last was signed by keys that nobody has any more. The
+// role begins anew all the same, bins included.
+func TestDroppedRoleIsMadeAgain(t *testing.T) {
+	for name, more := range map[string]int{"in one file": 0, "in bins": many} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.delegate("releases")
+			w.must(w.repo.Sign(t.Context(), "releases", append(images("v", more), image("old", "a"))...))
+			_, err := w.ask(w.store, ":old")
+			w.must(err)
+			w.must(w.repo.Change(t.Context(), Changes{Sift: []Sift{{Role: RoleTargets}}}))
+			w.delegate("releases")
+			m := image("new", "b")
+			w.must(w.repo.Sign(t.Context(), "releases", append(images("v", more), m)...))
+			s, err := w.ask(w.store, ":new")
+			w.must(err)
+			if s.Roles["releases"] != m.Digest {
+				t.Errorf("%+v", s)
+			}
+			if _, err := w.ask(w.store, ":old"); !fault.Is(err, fault.NotFound) {
+				t.Errorf("what it said before it was dropped: %v", err)
+			}
+		})
+	}
+}

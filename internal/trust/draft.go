@@ -75,6 +75,16 @@ func checkKeys(role string, ks []*Key, threshold int) error {
 	return nil
 }
 
+// checkPaths refuses patterns that no reader would take, before anybody signs.
+func checkPaths(patterns []string) error {
+	for _, p := range patterns {
+		if p == "" || len(p) > maxPath || !printable(p) {
+			return fault.Errorf(fault.Usage, "%q cannot be a pattern: 1 to %d bytes, all of them printable", p, maxPath)
+		}
+	}
+	return nil
+}
+
 // draftOf begins a change of t. What it shares with t is copied before it is
 // changed.
 func draftOf(t *Trusted) *draft {
@@ -176,6 +186,9 @@ func (d *draft) delegate(ctx context.Context, c RoleConfig) error {
 	if err := checkKeys(c.Name, c.Keys, c.Threshold); err != nil {
 		return err
 	}
+	if err := checkPaths(c.Paths); err != nil {
+		return err
+	}
 	if d.top.Delegations == nil {
 		d.top.Delegations = &delegations{Keys: keys{}}
 	}
@@ -187,7 +200,31 @@ func (d *draft) delegate(ctx context.Context, c RoleConfig) error {
 	if len(c.Paths) > 0 {
 		r.Paths, r.Prefixes = c.Paths, nil
 	}
-	return d.rekey(ctx, c.Name, c.Keys, c.Threshold)
+	if err := d.rekey(ctx, c.Name, c.Keys, c.Threshold); err != nil {
+		return err
+	}
+	d.revive(c.Name)
+	return nil
+}
+
+// abandoned reports whether the snapshot still lists metadata of that name that
+// no role answers for: a role that was dropped keeps its place there for good.
+func (d *draft) abandoned(name string) bool {
+	if d.trusted == nil {
+		return false
+	}
+	_, listed := d.trusted.snapshot.Signed.Meta[name]
+	_, spoke := d.spoke(ownerOf(name))
+	return listed && !spoke
+}
+
+// revive lets a role that was dropped, and is made again, begin with nothing.
+// What it said before was signed by keys that do not speak for it any more, and
+// every reader would refuse it.
+func (d *draft) revive(role string) {
+	if d.abandoned(role) && d.signed[role] == nil {
+		d.signed[role] = newTargets(d.gun)
+	}
 }
 
 // rekey gives a delegated role its keys. What it signed before is signed again.

@@ -284,6 +284,9 @@ func (d *draft) fill(ctx context.Context, s step, own *targets, k binKind, all m
 	if own.Delegations.role(name) != nil && !own.Delegations.isOwnGroup(s, name) {
 		return fault.Errorf(fault.Conflict, "role %q has too many targets for one file, and its bins cannot be called %q: another role is", s.name, name)
 	}
+	if own.Delegations.role(name) == nil { // what lies there is that of a role that was dropped
+		d.signed[name] = newTargets(d.gun)
+	}
 	group, err := d.change(ctx, name)
 	if err != nil {
 		return err
@@ -299,9 +302,13 @@ func (d *draft) fill(ctx context.Context, s step, own *targets, k binKind, all m
 		own.Delegations.Roles = slices.Insert(own.Delegations.Roles, 0, delegation{Name: name, Paths: []string{k.pattern}})
 	}
 	own.Delegations.entrust(s, name)
+	was := group.Delegations
 	group.Delegations = &delegations{Keys: keys{}}
 	for i, b := range bins {
 		r := k.bin(s.name, i, n, s.bare())
+		if was.role(r.Name) == nil {
+			d.signed[r.Name] = newTargets(d.gun)
+		}
 		group.Delegations.Roles = append(group.Delegations.Roles, r)
 		group.Delegations.entrust(s, r.Name)
 		t, err := d.change(ctx, r.Name)

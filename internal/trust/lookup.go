@@ -9,7 +9,8 @@ import (
 
 // found is a target and the role that named it.
 type found struct {
-	role   string
+	role   string // that made the statement
+	as     string // the role that answers for it: see step
 	target target
 }
 
@@ -19,14 +20,15 @@ type step struct {
 	keys  keys
 	need  keyRole
 	depth int
-	part  bool // a group or bin of the role above it, which was signed when it was made
+	as    string // targets, or the role that it delegates to, on whose word this one is asked
+	part  bool   // a group or bin of the role above it, which was signed when it was made
 }
 
 // lookup returns the target of that name from the most trusted role that has
 // it: pre-order, depth first, terminating delegations obeyed (TUF 1.0.34, 5.6.7).
 // NotFound if no role has it.
 func (t *Trusted) lookup(ctx context.Context, name string) (found, error) {
-	stack := []step{{name: RoleTargets, keys: t.root.Signed.Keys, need: t.root.Signed.Roles[RoleTargets]}}
+	stack := []step{{name: RoleTargets, as: RoleTargets, keys: t.root.Signed.Keys, need: t.root.Signed.Roles[RoleTargets]}}
 	visited := map[string]bool{}
 	for len(stack) > 0 {
 		s := stack[len(stack)-1]
@@ -47,7 +49,7 @@ func (t *Trusted) lookup(ctx context.Context, name string) (found, error) {
 			return found{}, err
 		}
 		if f, ok := m.Signed.Targets[name]; ok {
-			return found{s.name, f}, nil
+			return found{s.name, s.as, f}, nil
 		}
 		children, terminating := m.Signed.Delegations.covering(name, s.depth+1)
 		if terminating {
@@ -56,10 +58,22 @@ func (t *Trusted) lookup(ctx context.Context, name string) (found, error) {
 		if !t.plain {
 			children = settle(s, children)
 		}
+		answering(s, children)
 		slices.Reverse(children)
 		stack = append(stack, children...)
 	}
 	return found{}, fault.Errorf(fault.NotFound, "no role of %s names %q", t.title(), name)
+}
+
+// answering marks on whose word the roles below s are asked. Whatever a role that
+// targets delegates to calls one below it, it speaks for itself.
+func answering(s step, children []step) {
+	for i := range children {
+		c := &children[i]
+		if c.as = s.as; s.name == RoleTargets && !c.part {
+			c.as = c.name
+		}
+	}
 }
 
 // covering returns the delegations that speak for name, in order, up to the

@@ -83,6 +83,9 @@ func initDraft(gun ref.GUN, roles []RoleConfig) (*draft, error) {
 		if !isTopLevel(r.Name) {
 			return nil, fault.Errorf(fault.Usage, "role %q: delegated roles are made after the repository has its targets", r.Name)
 		}
+		if len(r.Paths) > 0 {
+			return nil, noPaths(r.Name)
+		}
 		by[r.Name] = r
 	}
 	c := InitConfig{RootThreshold: by[RoleRoot].Threshold, Root: by[RoleRoot].Keys, Targets: by[RoleTargets].Keys, Snapshot: by[RoleSnapshot].Keys, Timestamp: by[RoleTimestamp].Keys}

@@ -89,6 +89,15 @@ func TestRoleOfAnotherName(t *testing.T) {
 	if _, ok := s.Roles["security"]; ok {
 		t.Error("a role below releases answers as security")
 	}
+	w.forge(f, "1.releases.json", func(s map[string]any) { s["targets"] = map[string]any{} }, "releases")
+	w.relink(f, 10, map[string]int64{RoleTargets: 2, "releases": 1, "security": 1})
+	w.forget()
+	tr, err := w.client(f).Refresh(t.Context(), w.gun, w.pins)
+	w.must(err)
+	defer func() { w.must(tr.Close()) }()
+	if role, _, err := tr.Decide(t.Context(), ref.Reference{Tag: "v1"}); role != "releases" || err != nil {
+		t.Errorf("%q decides, on the word of releases: %v", role, err)
+	}
 }
 
 // TestTerminating: what follows a terminating delegation is not asked.
@@ -196,6 +205,8 @@ func TestRefusedChanges(t *testing.T) {
 		"role ../x":     {w.repo.Delegate(ctx, RoleConfig{Name: "../x", Keys: w.public("root1"), Threshold: 1}), fault.Usage},
 		"one key twice": {w.repo.Delegate(ctx, RoleConfig{Name: "qa", Keys: w.public("root1", "root1"), Threshold: 2}), fault.Usage},
 		"threshold 2":   {w.repo.Rotate(ctx, []string{"releases"}, w.public("root1"), 2), fault.Usage},
+		"no pattern":    {w.repo.Delegate(ctx, RoleConfig{Name: "qa", Keys: w.public("root1"), Threshold: 1, Paths: []string{""}}), fault.Usage},
+		"long pattern":  {w.repo.Delegate(ctx, RoleConfig{Name: "qa", Keys: w.public("root1"), Threshold: 1, Paths: []string{strings.Repeat("x", maxPath+1)}}), fault.Usage},
 		"rotate nobody": {w.repo.Rotate(ctx, []string{"nobody"}, w.public("root1"), 0), fault.NotFound},
 	} {
 		if !fault.Is(tt.err, tt.want) {

@@ -11,8 +11,8 @@ import (
 
 // Revoke removes the image d from role's metadata: "sha256/<hex>" and every tag
 // that names it, and returns the names that were removed, sorted. NotFound if the
-// role does not name it; Usage if d is one platform's manifest, since the image
-// that it belongs to names it too.
+// role does not name it; Usage if d is one platform of another image, which would
+// go on naming it.
 func (r *Repository) Revoke(ctx context.Context, role string, d ref.Digest) ([]string, error) {
 	if d.Algorithm() != "sha256" {
 		return nil, fault.Errorf(fault.Invalid, "image %q: only SHA-256 digests are signed", d)
@@ -40,8 +40,12 @@ func (d *draft) revoke(ctx context.Context, role string, image ref.Digest) ([]st
 			names = append(names, name)
 		}
 	}
+	if err := d.platformOfAnother(image, all); err != nil {
+		return nil, err
+	}
 	if len(names) == 0 {
-		return nil, d.notNamed(role, image, all)
+		err := fault.Errorf(fault.NotFound, "role %q does not name %s", role, image)
+		return nil, fault.Hint(err, "--as ROLE says whose signature is to be taken back")
 	}
 	for _, name := range names {
 		if err := d.remove(ctx, role, name, all[name]); err != nil {
@@ -74,21 +78,19 @@ func (t target) onlyPlatform() bool {
 	return len(t.images()) > 0 && t.Custom[platformsField] == nil
 }
 
-// notNamed is the answer if role does not name the image as such.
-func (d *draft) notNamed(role string, image ref.Digest, all map[string]target) error {
+// platformOfAnother returns a Usage error if another image has image as one of
+// its platforms: asked by digest, the role would go on naming it.
+func (d *draft) platformOfAnother(image ref.Digest, all map[string]target) error {
 	for _, name := range slices.Sorted(maps.Keys(all)) {
-		if !all[name].hasPlatform(image) {
-			continue
+		if other := all[name].Hashes["sha256"]; other != image.Encoded() && all[name].hasPlatform(image) {
+			err := fault.Errorf(fault.Usage, "%s is one platform of an image, which would go on naming it", image)
+			return fault.Hint(err, "revoke that first: plimsoll trust revoke %s sha256:%s", d.gun, other)
 		}
-		err := fault.Errorf(fault.Usage, "%s is one platform of an image, which would go on naming it", image)
-		return fault.Hint(err, "plimsoll trust revoke %s sha256:%s", d.gun, all[name].Hashes["sha256"])
 	}
-	err := fault.Errorf(fault.NotFound, "role %q does not name %s", role, image)
-	return fault.Hint(err, "--as ROLE says whose signature is to be taken back")
+	return nil
 }
 
-// drop removes a target. One that is also a platform of other images stays as
-// that.
+// drop removes a target.
 func (d *draft) drop(ctx context.Context, role, name string) error {
 	home, err := d.home(ctx, role, name)
 	if err != nil {
@@ -98,12 +100,7 @@ func (d *draft) drop(ctx context.Context, role, name string) error {
 	if err != nil {
 		return err
 	}
-	f := t.Targets[name]
 	delete(t.Targets, name)
-	if images := f.images(); len(images) > 0 {
-		f.Custom = nil
-		t.Targets[name] = f.ofImages(images)
-	}
 	return nil
 }
 

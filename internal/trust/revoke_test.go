@@ -84,3 +84,28 @@ func TestRevokeSharedPlatform(t *testing.T) {
 		})
 	}
 }
+
+// TestRevokeAPlatformOfAnother: an image that was signed by itself and is also a
+// platform of another one would stay signed, though it was said to be revoked.
+func TestRevokeAPlatformOfAnother(t *testing.T) {
+	for name, more := range map[string]int{"in one file": 0, "in bins": many} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			index := image("index", "a")
+			p := index.Platforms[1]
+			alone := Image{Tag: "alone", Digest: p.Manifest, Size: p.Size, MediaType: "application/vnd.oci.image.manifest.v1+json", Platforms: []Platform{p}}
+			w.must(w.repo.Sign(t.Context(), RoleTargets, append(images("v", more), index, alone)...))
+			_, err := w.repo.Revoke(t.Context(), RoleTargets, alone.Digest)
+			if !fault.Is(err, fault.Usage) || !strings.Contains(fault.HintOf(err), string(index.Digest)) {
+				t.Fatalf("revoked, and %s still has it: %v, hint %q", index.Tag, err, fault.HintOf(err))
+			}
+			for _, m := range []Image{index, alone} {
+				_, err := w.repo.Revoke(t.Context(), RoleTargets, m.Digest)
+				w.must(err)
+			}
+			if _, err := w.ask(w.store, "@"+string(alone.Digest)); !fault.Is(err, fault.NotFound) {
+				t.Errorf("after both are revoked: %v", err)
+			}
+		})
+	}
+}

@@ -290,7 +290,7 @@ func (t *Trusted) Decide(ctx context.Context, r ref.Reference) (role string, d r
 			algorithm = r.Algorithm().String()
 		}
 		d, err = f.target.digest(algorithm)
-		return ownerOf(f.role), d, err
+		return f.as, d, err
 	}
 	if !fault.Is(err, fault.NotFound) || r.Digest == "" {
 		return "", "", err

@@ -90,14 +90,10 @@ func (c *change) publish(ctx context.Context, version int64, b []byte) error {
 		return err
 	}
 	if err := c.remember(ctx, version, b); err != nil {
-		return err
+		return c.unsure(ctx, err)
 	}
-	err := c.store.put(ctx, c.gun, Tag, b, c.condition())
-	if err != nil && c.claim != nil && ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded) {
-		err = fault.Errorf(fault.Unavailable, "publish trust data of %q: the registry did not answer in time: %w", c.gun, err)
-		return fault.Hint(err, "what was signed may be published yet, by the registry or by the next publisher; sign again to be sure")
-	} else if err != nil {
-		return fmt.Errorf("publish trust data of %q: %w", c.gun, err)
+	if err := c.store.put(ctx, c.gun, Tag, b, c.condition()); err != nil {
+		return c.unsure(ctx, fmt.Errorf("publish trust data of %q: %w", c.gun, err))
 	}
 	now, err := c.store.load(ctx, c.gun, Tag)
 	if err != nil {
@@ -107,6 +103,19 @@ func (c *change) publish(ctx context.Context, version int64, b []byte) error {
 		return fault.Errorf(fault.Conflict, "somebody else wrote over the trust data of %q while it was published", c.gun)
 	}
 	return nil
+}
+
+// unsure adds to the error of a PUT that was given up, or whose answer is lost,
+// that it may have arrived: somebody who stopped it because they signed the wrong
+// image must not think that nothing was signed.
+func (c *change) unsure(ctx context.Context, err error) error {
+	if fault.Is(err, fault.Conflict) || fault.HintOf(err) != "" {
+		return err
+	}
+	if ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded) {
+		err = fault.Errorf(fault.Unavailable, "the registry did not answer in time: %w", err)
+	}
+	return fault.Hint(err, "what was signed may be published yet, by the registry or by the next publisher: sign again to be sure, or take it back (plimsoll trust revoke)")
 }
 
 // unchanged checks that the tag, and the claim if there is one, are as they were

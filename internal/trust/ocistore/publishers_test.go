@@ -79,9 +79,11 @@ func (m *machine) init(k softKey) {
 	}
 }
 
-func (m *machine) sign(tag string) error {
+func (m *machine) sign(tag string) error { return m.signUnder(m.t.Context(), tag) }
+
+func (m *machine) signUnder(ctx context.Context, tag string) error {
 	d := digest.FromString(tag)
-	return m.Sign(m.t.Context(), trust.RoleTargets, trust.Image{
+	return m.Sign(ctx, trust.RoleTargets, trust.Image{
 		Tag: tag, Digest: d, Size: 1, MediaType: "application/vnd.oci.image.manifest.v1+json",
 		Platforms: []trust.Platform{{Platform: "linux/amd64", Manifest: d, Size: 1, Config: d, ChainID: d}},
 	})
@@ -360,5 +362,63 @@ func TestHostileMemory(t *testing.T) {
 		if got := newMachine(t, gun, k).signed("bad", "good"); got != "good" {
 			t.Errorf("%q are signed", got)
 		}
+	}
+}
+
+// TestCeremonyOverLateTwin: a ceremony does not write over an update that was lost
+// and is found again. After a refresh, which publishes it, one can be finished.
+func TestCeremonyOverLateTwin(t *testing.T) {
+	t.Parallel()
+	k, gun, _ := lateWorld(t, Tag, placeTag(3), "old b", "b")
+	m := newMachine(t, gun, k)
+	finish := func() error {
+		c, err := m.Propose(t.Context(), trust.Changes{Roles: []trust.RoleConfig{{Name: "qa", Keys: []*trust.Key{k.key}}}, Until: time.Now().Add(time.Hour).Truncate(time.Second)})
+		m.must(err)
+		a, err := c.Answer(t.Context(), k)
+		m.must(err)
+		_, err = m.Finish(t.Context(), c, []*trust.Answer{a})
+		return err
+	}
+	if err := finish(); !fault.Is(err, fault.Conflict) || !strings.Contains(fault.HintOf(err), "trust refresh") {
+		t.Errorf("got %v, hint %q", err, fault.HintOf(err))
+	}
+	m.must(m.Refresh(t.Context()))
+	m.must(finish())
+	if got := newMachine(t, gun, k).signed("old", "slow", "b"); got != "old slow b" {
+		t.Errorf("%q are signed", got)
+	}
+}
+
+// TestStoppedTooLate: somebody signs the wrong image and stops it while it is
+// published. They are told that it may be published yet, which the next publisher
+// does, and can take it back.
+func TestStoppedTooLate(t *testing.T) {
+	t.Parallel()
+	s, gun := newServer(t, false)
+	k := newSoftKey(t)
+	m := newMachine(t, gun, k)
+	m.init(k)
+	ctx, stop := context.WithCancel(t.Context())
+	next := s.next
+	s.next = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPut && strings.HasSuffix(r.URL.Path, "/manifests/"+Tag) && ctx.Err() == nil {
+			_, _ = io.Copy(io.Discard, r.Body) // only then is it seen that the client hangs up
+			stop()
+			<-r.Context().Done()
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+	if err := m.signUnder(ctx, "wrong"); !strings.Contains(fault.HintOf(err), "may be published yet") {
+		t.Errorf("got %v, hint %q", err, fault.HintOf(err))
+	}
+	m.must(newMachine(t, gun, k).sign("right"))
+	if got := m.signed("wrong", "right"); got != "wrong right" {
+		t.Errorf("%q are signed", got)
+	}
+	_, err := m.Revoke(t.Context(), trust.RoleTargets, digest.FromString("wrong"))
+	m.must(err)
+	if got := m.signed("wrong", "right"); got != "right" {
+		t.Errorf("%q are signed", got)
 	}
 }
