@@ -9,6 +9,7 @@ import (
 	"net/url"
 
 	"plimsoll/internal/fault"
+	"plimsoll/internal/oci"
 	"plimsoll/internal/ref"
 )
 
@@ -124,6 +125,9 @@ func parseStatement(b []byte) (*Statement, error) {
 	fields, err := topFields(b)
 	if err != nil {
 		return nil, fault.Errorf(fault.Untrusted, "statement: %w", err)
+	}
+	if err := oci.CheckFields(fields["subject"], "digest"); err != nil {
+		return nil, fault.Errorf(fault.Untrusted, "statement: field \"subject\": %w", err)
 	}
 	s := Statement{Predicate: fields["predicate"]}
 	for name, to := range map[string]any{"_type": &s.Type, "subject": &s.Subject, "predicateType": &s.PredicateType} {
