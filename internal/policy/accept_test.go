@@ -171,17 +171,18 @@ func TestJudgeForeign(t *testing.T) {
 		want    verdict.Class // "" if allowed
 		says    string
 	}{
-		"enough":                   {"[targets]", []policy.Foreign{found("targets", "k1")}, time.Time{}, "", "no freshness"},
-		"one of two entries":       {"[targets]", []policy.Foreign{not("targets", missing), found("targets", "k1")}, time.Time{}, "", "no protection against rollback"},
-		"none":                     {"[targets]", []policy.Foreign{not("targets", missing)}, time.Time{}, verdict.Evidence, "targets, by notation: no cosign signature"},
-		"could not be looked at":   {"[targets]", []policy.Foreign{not("targets", missing), not("targets", down)}, time.Time{}, verdict.Unavailable, "registry is down"},
-		"two keys for two roles":   {"[targets, qa]", []policy.Foreign{found("targets", "k1"), found("qa", "k2")}, time.Time{}, "", "qa is a cosign signature by k2"},
-		"one key for two roles":    {"[targets, qa]", []policy.Foreign{found("targets", "k1"), found("qa", "k1")}, time.Time{}, verdict.Evidence, "counts once"},
-		"a role that nobody has":   {"[security]", []policy.Foreign{found("targets", "k1")}, time.Time{}, verdict.Evidence, "stands for security"},
-		"still valid":              {"[targets]", []policy.Foreign{found("targets", "k1")}, now.Add(time.Second), "", "no name"},
-		"expired":                  {"[targets]", []policy.Foreign{found("targets", "k1")}, now, verdict.Evidence, ""},
-		"nothing was looked for":   {"[targets]", []policy.Foreign{}, time.Time{}, verdict.Evidence, ""},
-		"an error of another kind": {"[targets]", []policy.Foreign{not("targets", errors.New("boom"))}, time.Time{}, verdict.Unavailable, "boom"},
+		"enough":                          {"[targets]", []policy.Foreign{found("targets", "k1")}, time.Time{}, "", "no freshness"},
+		"one of two entries":              {"[targets]", []policy.Foreign{not("targets", missing), found("targets", "k1")}, time.Time{}, "", "no protection against rollback"},
+		"none":                            {"[targets]", []policy.Foreign{not("targets", missing)}, time.Time{}, verdict.Evidence, "targets, by notation: no cosign signature"},
+		"could not be looked at":          {"[targets]", []policy.Foreign{not("targets", missing), not("targets", down)}, time.Time{}, verdict.Unavailable, "registry is down"},
+		"two keys for two roles":          {"[targets, qa]", []policy.Foreign{found("targets", "k1"), found("qa", "k2")}, time.Time{}, "", "qa is a cosign signature by k2"},
+		"one key for two roles":           {"[targets, qa]", []policy.Foreign{found("targets", "k1"), found("qa", "k1")}, time.Time{}, verdict.Evidence, "counts once"},
+		"a role that nobody has":          {"[security]", []policy.Foreign{found("targets", "k1")}, time.Time{}, verdict.Evidence, "stands for security"},
+		"still valid":                     {"[targets]", []policy.Foreign{found("targets", "k1")}, now.Add(time.Second), "", "no name"},
+		"expired":                         {"[targets]", []policy.Foreign{found("targets", "k1")}, now, verdict.Evidence, ""},
+		"nothing was looked for":          {"[targets]", []policy.Foreign{}, time.Time{}, verdict.Evidence, ""},
+		"another role's registry is down": {"[targets]", []policy.Foreign{not("targets", missing), not("qa", down)}, time.Time{}, verdict.Evidence, "targets, by notation: no cosign signature"},
+		"an error of another kind":        {"[targets]", []policy.Foreign{not("targets", errors.New("boom"))}, time.Time{}, verdict.Unavailable, "boom"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			d, err := policy.Parse("policy.yaml", []byte(vendor+"    accept:\n      - cosign:\n          keys:\n          - "+publicKey(t, p256(t).Public())+
