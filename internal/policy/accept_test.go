@@ -142,6 +142,12 @@ func TestSubjects(t *testing.T) {
 			t.Errorf("%q matches: %v, want %v", subject, !want, want)
 		}
 	}
+	two := pkix.Name{Names: append([]pkix.AttributeTypeAndValue{{Type: asn1.ObjectIdentifier{2, 5, 4, 3}, Value: "somebody"}}, name.Names...)}
+	if d, err := policy.Parse("policy.yaml", []byte(vendor+"    accept:\n      - notation:\n          subjects: ['CN=release']\n          roots:\n          - "+cert+"\n")); err != nil {
+		t.Error(err)
+	} else if d.Publishers["vendor"].Accept[0].Notation.Subjects[0].Match(two) {
+		t.Error("somebody who had a second common name put into a certificate matches")
+	}
 	if (policy.Subject{}).Match(name) {
 		t.Error("a subject that nobody wrote matches")
 	}
