@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"plimsoll/internal/fault"
+	"plimsoll/internal/trust/sigstore"
 )
 
 // predicateTypes are the names that people use for types of predicates, those of
@@ -28,6 +29,10 @@ func parsePredicateType(s string) (string, error) {
 	if u, err := url.Parse(s); err != nil || u.Scheme == "" || u.Host == "" {
 		err := fault.Errorf(fault.Usage, "%q is no type of statement", s)
 		return "", fault.Hint(err, "known are %s; any other is written as a URI, https://example.com/reviewed/v1", listed(predicateNames()))
+	}
+	if s == sigstore.SignPredicate {
+		err := fault.Errorf(fault.Usage, "%q is the type of a signature, not of a statement", s)
+		return "", fault.Hint(err, "plimsoll sign makes signatures, and plimsoll verify without --attestation checks them")
 	}
 	return s, nil
 }

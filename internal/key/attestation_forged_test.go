@@ -10,6 +10,7 @@ import (
 	"encoding/asn1"
 	"encoding/pem"
 	"math/big"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -230,6 +231,22 @@ func TestRootsThatAreRefused(t *testing.T) {
 				t.Errorf("got %v", err)
 			}
 		})
+	}
+}
+
+// TestOneKeyIsOneMakers: what Yubico's keys sign is judged as Yubico's, whatever
+// else it is configured as, and nobody's tokens are another's by the order of names.
+func TestOneKeyIsOneMakers(t *testing.T) {
+	yubicos, err := os.ReadFile("roots/yubico.pem")
+	if err != nil {
+		t.Fatal(err)
+	}
+	root := sign(t, "Root", nil)
+	middle := sign(t, "Middle", root, pathLen(1))
+	for name, text := range map[string][]byte{"a root": pemOf(root), "another's intermediate as well": pemOf(sign(t, "Other", nil), middle), "Yubico's": yubicos} {
+		if _, err := with(t, "acme", root, middle).With("able", text); !fault.Is(err, fault.Invalid) {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }
 

@@ -67,11 +67,29 @@ func (r AttestationRoots) With(name string, text []byte) (AttestationRoots, erro
 	if err != nil {
 		return AttestationRoots{}, err
 	}
+	if c, owner := r.shared(certs); c != nil {
+		return AttestationRoots{}, fault.Errorf(fault.Invalid, "attestation roots %q: the key of %q is known as %s's already", name, cleanName(c), owner)
+	}
 	made := r.with(name, certs)
 	if len(made.makers[name].roots) == 0 {
 		return AttestationRoots{}, fault.Errorf(fault.Invalid, "attestation roots %q: no certificate in them is signed by itself", name)
 	}
 	return made, nil
+}
+
+// shared returns one of certs whose key a maker in r has, and that maker.
+func (r AttestationRoots) shared(certs []*x509.Certificate) (*x509.Certificate, string) {
+	for _, name := range r.Names() {
+		m := r.makers[name]
+		for _, have := range slices.Concat(m.roots, m.intermediates) {
+			for _, c := range certs {
+				if bytes.Equal(have.RawSubjectPublicKeyInfo, c.RawSubjectPublicKeyInfo) {
+					return c, name
+				}
+			}
+		}
+	}
+	return nil, ""
 }
 
 // Names returns the names of the makers, in order.

@@ -45,6 +45,8 @@ func TestDocumentsThatReadersDisagreeAbout(t *testing.T) {
 		{"nobody says the type", "", `{"schemaVersion":2,"config":` + blobX + `}`, "media type"},
 		{"a field twice", v1.MediaTypeImageManifest, `{"schemaVersion":2,"layers":[],"layers":[` + blobX + `],"config":` + blobX + `}`, "twice"},
 		{"a field in capitals", v1.MediaTypeImageManifest, `{"schemaVersion":2,"layers":[],"Layers":[` + blobX + `],"config":` + blobX + `}`, `"Layers" instead of "layers"`},
+		{"a field with a long s", v1.MediaTypeImageManifest, `{"schemaVersion":2,"layers":[],"layerſ":[` + blobX + `],"config":` + blobX + `}`, `instead of "layers"`},
+		{"two subjects", v1.MediaTypeImageIndex, `{"schemaVersion":2,"manifests":[],"subject":` + blobX + `,"\u017fubject":` + blobX + `}`, `instead of "subject"`},
 		{"something behind", v1.MediaTypeImageIndex, anIndex + anIndex, "follows"},
 		{"schema 1", v1.MediaTypeImageManifest, `{"schemaVersion":1,"fsLayers":[]}`, "schema version"},
 		{"negative size", v1.MediaTypeImageManifest, `{"schemaVersion":2,"config":` + strings.Replace(blobX, `:1,`, `:-1,`, 1) + `}`, "size -1"},

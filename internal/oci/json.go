@@ -13,8 +13,8 @@ import (
 // maxDepth bounds how deep JSON documents may be nested.
 const maxDepth = 32
 
-// spelling says which fields of a document matter, in lower case and as they
-// are written, and below which fields the keys are free. JSON decoders differ in
+// spelling says which fields of a document matter, folded and as they are
+// written, and below which fields the keys are free. JSON decoders differ in
 // whether they take other spellings; ours, like other Go programs', does.
 type spelling struct {
 	fields map[string]string
@@ -35,10 +35,15 @@ var configSpelling = spelling{
 func spelled(names ...string) map[string]string {
 	m := make(map[string]string, len(names))
 	for _, name := range names {
-		m[strings.ToLower(name)] = name
+		m[folded(name)] = name
 	}
 	return m
 }
+
+// folded returns one spelling for all those that encoding/json takes for the same
+// field: it also takes the long s (U+017F) for an s, which has no lower case
+// of its own, and the sign for Kelvin (U+212A) for a k.
+func folded(name string) string { return strings.ToLower(strings.ToUpper(name)) }
 
 // CheckConfig refuses an image config that two decoders could read differently:
 // with a field twice, with a field that matters in other letters, with anything
@@ -95,7 +100,7 @@ func (s spelling) object(dec *json.Decoder, depth int) error {
 			return fmt.Errorf("field %q twice", key)
 		}
 		seen[key] = true
-		if name, ok := s.fields[strings.ToLower(key)]; ok && name != key {
+		if name, ok := s.fields[folded(key)]; ok && name != key {
 			return fmt.Errorf("field %q instead of %q", key, name)
 		}
 		inner := s

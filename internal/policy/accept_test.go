@@ -142,6 +142,12 @@ func TestSubjects(t *testing.T) {
 			t.Errorf("%q matches: %v, want %v", subject, !want, want)
 		}
 	}
+	two := pkix.Name{Names: append([]pkix.AttributeTypeAndValue{{Type: asn1.ObjectIdentifier{2, 5, 4, 3}, Value: "somebody"}}, name.Names...)}
+	if d, err := policy.Parse("policy.yaml", []byte(vendor+"    accept:\n      - notation:\n          subjects: ['CN=release']\n          roots:\n          - "+cert+"\n")); err != nil {
+		t.Error(err)
+	} else if d.Publishers["vendor"].Accept[0].Notation.Subjects[0].Match(two) {
+		t.Error("somebody who had a second common name put into a certificate matches")
+	}
 	if (policy.Subject{}).Match(name) {
 		t.Error("a subject that nobody wrote matches")
 	}
@@ -171,17 +177,18 @@ func TestJudgeForeign(t *testing.T) {
 		want    verdict.Class // "" if allowed
 		says    string
 	}{
-		"enough":                   {"[targets]", []policy.Foreign{found("targets", "k1")}, time.Time{}, "", "no freshness"},
-		"one of two entries":       {"[targets]", []policy.Foreign{not("targets", missing), found("targets", "k1")}, time.Time{}, "", "no protection against rollback"},
-		"none":                     {"[targets]", []policy.Foreign{not("targets", missing)}, time.Time{}, verdict.Evidence, "targets, by notation: no cosign signature"},
-		"could not be looked at":   {"[targets]", []policy.Foreign{not("targets", missing), not("targets", down)}, time.Time{}, verdict.Unavailable, "registry is down"},
-		"two keys for two roles":   {"[targets, qa]", []policy.Foreign{found("targets", "k1"), found("qa", "k2")}, time.Time{}, "", "qa is a cosign signature by k2"},
-		"one key for two roles":    {"[targets, qa]", []policy.Foreign{found("targets", "k1"), found("qa", "k1")}, time.Time{}, verdict.Evidence, "counts once"},
-		"a role that nobody has":   {"[security]", []policy.Foreign{found("targets", "k1")}, time.Time{}, verdict.Evidence, "stands for security"},
-		"still valid":              {"[targets]", []policy.Foreign{found("targets", "k1")}, now.Add(time.Second), "", "no name"},
-		"expired":                  {"[targets]", []policy.Foreign{found("targets", "k1")}, now, verdict.Evidence, ""},
-		"nothing was looked for":   {"[targets]", []policy.Foreign{}, time.Time{}, verdict.Evidence, ""},
-		"an error of another kind": {"[targets]", []policy.Foreign{not("targets", errors.New("boom"))}, time.Time{}, verdict.Unavailable, "boom"},
+		"enough":                          {"[targets]", []policy.Foreign{found("targets", "k1")}, time.Time{}, "", "no freshness"},
+		"one of two entries":              {"[targets]", []policy.Foreign{not("targets", missing), found("targets", "k1")}, time.Time{}, "", "no protection against rollback"},
+		"none":                            {"[targets]", []policy.Foreign{not("targets", missing)}, time.Time{}, verdict.Evidence, "targets, by notation: no cosign signature"},
+		"could not be looked at":          {"[targets]", []policy.Foreign{not("targets", missing), not("targets", down)}, time.Time{}, verdict.Unavailable, "registry is down"},
+		"two keys for two roles":          {"[targets, qa]", []policy.Foreign{found("targets", "k1"), found("qa", "k2")}, time.Time{}, "", "qa is a cosign signature by k2"},
+		"one key for two roles":           {"[targets, qa]", []policy.Foreign{found("targets", "k1"), found("qa", "k1")}, time.Time{}, verdict.Evidence, "counts once"},
+		"a role that nobody has":          {"[security]", []policy.Foreign{found("targets", "k1")}, time.Time{}, verdict.Evidence, "stands for security"},
+		"still valid":                     {"[targets]", []policy.Foreign{found("targets", "k1")}, now.Add(time.Second), "", "no name"},
+		"expired":                         {"[targets]", []policy.Foreign{found("targets", "k1")}, now, verdict.Evidence, ""},
+		"nothing was looked for":          {"[targets]", []policy.Foreign{}, time.Time{}, verdict.Evidence, ""},
+		"another role's registry is down": {"[targets]", []policy.Foreign{not("targets", missing), not("qa", down)}, time.Time{}, verdict.Evidence, "targets, by notation: no cosign signature"},
+		"an error of another kind":        {"[targets]", []policy.Foreign{not("targets", errors.New("boom"))}, time.Time{}, verdict.Unavailable, "boom"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			d, err := policy.Parse("policy.yaml", []byte(vendor+"    accept:\n      - cosign:\n          keys:\n          - "+publicKey(t, p256(t).Public())+

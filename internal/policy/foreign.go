@@ -2,6 +2,7 @@ package policy
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"plimsoll/internal/fault"
@@ -37,21 +38,22 @@ func (f *Facts) unnamed(role string) []string {
 	return lines
 }
 
-// classOfForeign is the class of a denial for too few roles: a signature that
+// classOfForeign is the class of a denial for too few of roles: a signature that
 // could not be looked at is not one that is missing.
-func (f *Facts) classOfForeign() verdict.Class {
+func (f *Facts) classOfForeign(roles []string) verdict.Class {
 	for _, x := range f.Foreign {
-		if x.Err != nil && classOf(x.Err) == verdict.Unavailable {
+		if x.Err != nil && slices.Contains(roles, x.Role) && classOf(x.Err) == verdict.Unavailable {
 			return verdict.Unavailable
 		}
 	}
 	return verdict.Evidence
 }
 
-// hintOfForeign is the first hint of why a signature was not accepted.
-func (f *Facts) hintOfForeign() string {
+// hintOfForeign is the first hint of why a signature for one of roles was not
+// accepted.
+func (f *Facts) hintOfForeign(roles []string) string {
 	for _, x := range f.Foreign {
-		if h := fault.HintOf(x.Err); h != "" {
+		if h := fault.HintOf(x.Err); h != "" && slices.Contains(roles, x.Role) {
 			return h
 		}
 	}

@@ -54,8 +54,8 @@ func (s *Signed) judge(now time.Time, f *Facts) verdict.Reason {
 		r.Message += ", in a format without freshness"
 	}
 	if agree < s.Threshold || s.Threshold < 1 {
-		r = deny(ruleSigned, f.classOfForeign(), "%d of the roles %s name %s, %d are demanded", agree, strings.Join(s.Roles, ", "), f.Digest, s.Threshold)
-		if r.Hint = f.hintOfForeign(); hint != "" {
+		r = deny(ruleSigned, f.classOfForeign(s.Roles), "%d of the roles %s name %s, %d are demanded", agree, strings.Join(s.Roles, ", "), f.Digest, s.Threshold)
+		if r.Hint = f.hintOfForeign(s.Roles); hint != "" {
 			r.Hint = hint
 		}
 		if agree+unknown >= s.Threshold {

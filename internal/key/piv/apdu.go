@@ -28,6 +28,7 @@ const (
 	maxPart    = 255      // bytes of data in an APDU
 	maxReply   = 16 << 10 // bytes of a whole answer
 	maxCommand = 16 << 10 // bytes of a whole command
+	maxParts   = 128      // of an answer: tokens fill them, with 254 bytes at least
 )
 
 // status is a status word that is not 9000.
@@ -77,10 +78,10 @@ func (l *link) send(ctx context.Context, c command) ([]byte, error) {
 		c.data = c.data[maxPart:]
 	}
 	reply, sw, err := l.part(ctx, 0, c, c.data)
-	for err == nil && sw>>8 == 0x61 {
+	for parts := 1; err == nil && sw>>8 == 0x61; parts++ {
 		var more []byte
 		more, sw, err = l.part(ctx, 0, command{ins: insResponse}, nil)
-		if reply = append(reply, more...); err == nil && (len(reply) > maxReply || len(more) == 0) {
+		if reply = append(reply, more...); err == nil && (len(reply) > maxReply || len(more) == 0 || parts == maxParts) {
 			return nil, fault.Errorf(fault.Unavailable, "the token's answer does not end")
 		}
 	}

@@ -131,6 +131,77 @@ func TestEndlessAnswer(t *testing.T) {
 	}
 }
 
+// TestAnswerInCrumbs has a token that gives its answer byte by byte, each of which
+// may take as long as a whole command.
+func TestAnswerInCrumbs(t *testing.T) {
+	answers := [][]byte{words(4, 4, 0), words(2, 1, 0)}
+	crumb := append(words(0, 0, 0, 0, 0, 0, 3, 0), 0x42, 0x61, 0x01)
+	for range 2 * maxParts {
+		answers = append(answers, crumb)
+	}
+	d, err := dial(t.Context(), answerer(t, answers...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.close()
+	l := &link{daemon: d}
+	if _, err := l.send(t.Context(), command{ins: insGetData}); !fault.Is(err, fault.Unavailable) || !strings.Contains(err.Error(), "does not end") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// TestRefusedForNoKnownReason: a PIN that the token answers in a way that says
+// nothing of tries may have been counted, and is not tried again.
+func TestRefusedForNoKnownReason(t *testing.T) {
+	refused := append(words(0, 0, 0, 0, 0, 0, 2, 0), 0x6f, 0x00)
+	d, err := dial(t.Context(), answerer(t, words(4, 4, 0), words(2, 1, 0), refused))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.close()
+	token := &token{identity: identity{serial: 7}, provider: New(Config{PIN: "123456"}), link: &link{daemon: d}}
+	pin, err := token.configuredPIN(3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := token.verify(t.Context(), pin); !fault.Is(err, fault.Unavailable) || token.verified {
+		t.Errorf("got %v", err)
+	}
+	if _, err := token.configuredPIN(3); err == nil || !strings.Contains(err.Error(), "not tried again") {
+		t.Errorf("a second time: %v", err)
+	}
+}
+
+// TestResetThatFails: if a transaction does not end with the reset that locks the
+// token again, the disconnection asks for it.
+func TestResetThatFails(t *testing.T) {
+	ours, theirs := net.Pipe()
+	defer ours.Close()
+	asked := make(chan []uint32, 2)
+	go func() {
+		defer close(asked)
+		for range 2 {
+			message := make([]byte, 8+12)
+			if _, err := io.ReadFull(theirs, message); err != nil {
+				return
+			}
+			asked <- []uint32{word(message, 1), word(message, 3)}
+			if _, err := theirs.Write(words(0, 0, 0x80100001)); err != nil { // SCARD_F_INTERNAL_ERROR
+				return
+			}
+		}
+	}()
+	l := &link{daemon: &daemon{conn: ours}}
+	if err := l.end(t.Context(), reset); err == nil {
+		t.Error("it is not said")
+	}
+	for _, command := range []uint32{commandEnd, commandDisconnect} {
+		if got := <-asked; len(got) != 2 || got[0] != command || got[1] != reset {
+			t.Errorf("command %#x: %v", command, got)
+		}
+	}
+}
+
 // TestNobodyWaitsBehindAnEndedContext: what was begun cannot be gone on with.
 func TestNobodyWaitsBehindAnEndedContext(t *testing.T) {
 	d, err := dial(t.Context(), answerer(t, words(4, 4, 0), words(2, 1, 0), nil))

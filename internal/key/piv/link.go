@@ -72,7 +72,11 @@ func (l *link) begin(ctx context.Context, waiting func()) error {
 // end ends the transaction, with the token reset or left as it is, and the link.
 // That the token is gone already is no error. It is done also when ctx has ended.
 func (l *link) end(ctx context.Context, disposition uint32) error {
-	return errors.Join(l.finish(ctx, commandEnd, disposition), l.disconnect(ctx))
+	err := l.finish(ctx, commandEnd, disposition)
+	if err == nil {
+		disposition = leave // it is done
+	}
+	return errors.Join(err, l.finish(ctx, commandDisconnect, disposition))
 }
 
 func (l *link) disconnect(ctx context.Context) error { return l.finish(ctx, commandDisconnect, leave) }

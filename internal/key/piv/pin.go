@@ -65,7 +65,7 @@ func (t *token) configuredPIN(left int) ([]byte, error) {
 	p.mu.Unlock()
 	switch {
 	case refused:
-		return nil, fault.Errorf(fault.Unavailable, "the configured PIN of %s was wrong and is not tried again", t)
+		return nil, fault.Errorf(fault.Unavailable, "the configured PIN of %s was refused and is not tried again", t)
 	case left == 1:
 		err := fault.Errorf(fault.Unavailable, "one try is left before %s blocks its PIN: it is not spent on a PIN that nobody typed", t)
 		return nil, fault.Hint(err, hint)
@@ -115,6 +115,7 @@ func (t *token) verify(ctx context.Context, pin []byte) error {
 		if left, ok := sw.tries(); ok {
 			return t.wrongPIN(left)
 		}
+		t.refused() // the try may have been counted
 		return fault.Errorf(fault.Unavailable, "verify the PIN: %w", err)
 	}
 	if err != nil {
@@ -145,12 +146,17 @@ func (t *token) forget() {
 	t.pin = nil
 }
 
-func (t *token) wrongPIN(left int) error {
-	p := t.provider
-	p.mu.Lock()
-	p.refused[t.String()] = true // it counts for the configured one alone
+// refused notes that a PIN is not to be tried again. It counts for the configured
+// one alone.
+func (t *token) refused() {
+	t.provider.mu.Lock()
+	defer t.provider.mu.Unlock()
+	t.provider.refused[t.String()] = true
 	t.forget()
-	p.mu.Unlock()
+}
+
+func (t *token) wrongPIN(left int) error {
+	t.refused()
 	if left == 0 {
 		return t.blocked()
 	}

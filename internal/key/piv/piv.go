@@ -50,8 +50,8 @@ type Provider struct {
 	touchServes time.Duration // how long a cached touch does
 
 	mu      sync.Mutex
-	tokens  map[string]*token // those in use, by reader and serial number
-	refused map[string]bool   // tokens for which a PIN was wrong
+	tokens  map[identity]*token // those in use
+	refused map[string]bool     // tokens for which a PIN was wrong
 }
 
 var (
@@ -63,7 +63,7 @@ var (
 func New(c Config) *Provider {
 	c.Socket = cmp.Or(c.Socket, DefaultSocket)
 	const cached = 15 * time.Second // Yubico, "PIV: touch policy"
-	return &Provider{config: c, touchServes: cached, tokens: map[string]*token{}, refused: map[string]bool{}}
+	return &Provider{config: c, touchServes: cached, tokens: map[identity]*token{}, refused: map[string]bool{}}
 }
 
 func (p *Provider) notify(message string) {

@@ -64,11 +64,10 @@ type token struct {
 func (p *Provider) acquire(i identity) *token {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	id := fmt.Sprint(i.serial, i.reader)
-	t, ok := p.tokens[id]
+	t, ok := p.tokens[i]
 	if !ok {
 		t = &token{identity: i, provider: p, busy: make(chan struct{}, 1)}
-		p.tokens[id] = t
+		p.tokens[i] = t
 	}
 	t.users++
 	return t
@@ -80,7 +79,7 @@ func (t *token) release(ctx context.Context) error {
 	t.users--
 	last := t.users == 0
 	if last {
-		delete(t.provider.tokens, fmt.Sprint(t.serial, t.reader))
+		delete(t.provider.tokens, t.identity)
 		t.forget()
 	}
 	t.provider.mu.Unlock()

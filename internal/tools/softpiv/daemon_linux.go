@@ -33,7 +33,8 @@ type Daemon struct {
 }
 
 // readerConf describes the reader (reader.conf(5)). By a name like this Yubico's
-// tools know their own.
+// tools know their own. vpcd listens for cards on every address of the machine;
+// told a host, it looks for them there, but 3.3 ends pcscd once a slot is empty.
 const readerConf = `FRIENDLYNAME "Yubico YubiKey OTP+FIDO+CCID"
 DEVICENAME   /dev/null:%#x
 LIBPATH      %s

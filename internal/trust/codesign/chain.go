@@ -103,6 +103,9 @@ func leaf(c *x509.Certificate) error {
 			return fault.Errorf(fault.Invalid, "certificate %q is for more than signing code", c.Subject)
 		}
 	}
+	if len(c.ExtKeyUsage) == 0 && len(c.UnknownExtKeyUsage) > 0 {
+		return fault.Errorf(fault.Invalid, "certificate %q is for something else than signing code", c.Subject)
+	}
 	switch pub := c.PublicKey.(type) {
 	case *rsa.PublicKey:
 		if pub.N.BitLen() < minRSA {

@@ -9,6 +9,7 @@ import (
 	"crypto/rsa"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/asn1"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -137,6 +138,9 @@ func TestChains(t *testing.T) {
 	}
 	leaf := func(change func(*x509.Certificate)) *x509.Certificate { return issue(t, middle, change, p256(t)).cert }
 	good := leaf(nil)
+	unknown := leaf(func(c *x509.Certificate) {
+		c.ExtKeyUsage, c.UnknownExtKeyUsage = nil, []asn1.ObjectIdentifier{{1, 3, 6, 1, 5, 5, 7, 3, 99}}
+	})
 	for name, tt := range map[string]struct {
 		leaf    *x509.Certificate
 		between []*x509.Certificate
@@ -156,6 +160,7 @@ func TestChains(t *testing.T) {
 			codesign.Authorities{Roots: []*x509.Certificate{middle.cert}, Subject: anybody},
 			"more than signing code",
 		},
+		"signer named, for something else": {unknown, nil, codesign.Authorities{Roots: []*x509.Certificate{unknown}, Subject: anybody}, "something else than"},
 		"not for signing": {
 			leaf(func(c *x509.Certificate) { c.KeyUsage = x509.KeyUsageKeyEncipherment }), nil,
 			codesign.Authorities{Roots: []*x509.Certificate{middle.cert}, Subject: anybody},

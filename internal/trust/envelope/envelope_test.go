@@ -272,3 +272,35 @@ func TestAttestations(t *testing.T) {
 		t.Errorf("another type: %v", err)
 	}
 }
+
+// TestManyStatementsHideNoSignature: a scan that is stated each night does not use
+// up what is looked at for a signature, or for a statement of another type.
+func TestManyStatementsHideNoSignature(t *testing.T) {
+	w := newWorld(t, key.ECDSAP256)
+	const kind = "https://example.com/review/v1"
+	for i := range 101 {
+		w.attach(t, oci.Artifact{
+			Type: sigstore.ArtifactType, MediaType: sigstore.ArtifactType, Content: fmt.Appendf(nil, `{"n":%d}`, i),
+			Annotations: map[string]string{sigstore.AnnotationPredicateType: "https://example.com/scan/v1"},
+		})
+	}
+	s, err := sigstore.NewStatement("app", w.top.Digest, kind, []byte("{}"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.reader.Cosign(t.Context(), w.gun, w.top, w.anchors()); !fault.Is(err, fault.NotFound) {
+		t.Errorf("not signed: %v", err)
+	}
+	if _, err := w.writer.Attest(t.Context(), w.gun, w.key, w.top, s); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.writer.Sign(t.Context(), w.gun, w.key, []string{envelope.Sigstore}, &w.image); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.reader.Cosign(t.Context(), w.gun, w.top, w.anchors()); err != nil {
+		t.Errorf("signed: %v", err)
+	}
+	if all, err := w.reader.Attestations(t.Context(), w.gun, w.top, kind, w.anchors()); err != nil || len(all) != 1 {
+		t.Errorf("stated: %d, %v", len(all), err)
+	}
+}

@@ -65,11 +65,11 @@ func (r *Reader) bundle(ctx context.Context, gun ref.GUN, d v1.Descriptor, a sig
 	return nil, s.result()
 }
 
-// ofOtherType skips bundles whose manifest says that they carry another
+// ofOtherType skips bundles whose annotations say that they carry another
 // predicate: SBOMs need not be fetched to see who signed.
-func ofOtherType(predicateType string) func(*v1.Manifest) bool {
-	return func(m *v1.Manifest) bool {
-		said := m.Annotations[sigstore.AnnotationPredicateType]
+func ofOtherType(predicateType string) func(map[string]string) bool {
+	return func(annotations map[string]string) bool {
+		said := annotations[sigstore.AnnotationPredicateType]
 		return said != "" && said != predicateType
 	}
 }

@@ -11,11 +11,10 @@ import (
 	"plimsoll/internal/ref"
 )
 
-// maxLooked bounds how many artifacts of a kind are looked at, and maxSaid how
-// many of their problems are told.
 const (
-	maxLooked = 100
-	maxSaid   = 3
+	maxAsked  = 1000 // manifests that are asked what they are, where the list does not say
+	maxLooked = 100  // files of the kind that is searched for
+	maxSaid   = 3    // problems that are told
 )
 
 // search is the error of a search that found nothing good: what was looked at,
@@ -65,13 +64,24 @@ func (s *search) result() error {
 }
 
 // kindOf says which referrers a search is for: artifact reports whether one of
-// that type is, and skip, unless it is nil, whether its manifest says that it is
+// that type is, and other, unless it is nil, whether annotations say that it is
 // something else after all.
 type kindOf struct {
 	name     string
 	artifact func(artifactType string) bool
-	skip     func(*v1.Manifest) bool
+	other    func(annotations map[string]string) bool
 	limit    int64 // bytes of the file
+}
+
+// listed reports whether a list's entry may be one that the search is for. The
+// annotations on a list are those of the manifest; who could change them there
+// could as well take the entry off it.
+func (k kindOf) listed(d v1.Descriptor) bool {
+	return untold(d.ArtifactType) || k.artifact(d.ArtifactType) && !k.isOther(d.Annotations)
+}
+
+func (k kindOf) isOther(annotations map[string]string) bool {
+	return k.other != nil && k.other(annotations)
 }
 
 // each calls look with the file of every referrer of d that is of the kind, until
@@ -83,16 +93,25 @@ func (r *Reader) each(ctx context.Context, gun ref.GUN, d ref.Digest, k kindOf, 
 	if err != nil {
 		return nil, couldNot(err)
 	}
-	looked := 0
+	asked, looked := 0, 0
 	for _, one := range all {
-		if !k.artifact(one.ArtifactType) && !untold(one.ArtifactType) {
+		if !k.listed(one) {
+			continue
+		}
+		if asked++; asked > maxAsked {
+			return s.more(maxAsked), nil
+		}
+		m, err := r.Registry.ArtifactManifest(ctx, gun, d, one)
+		if err == nil && (!k.artifact(m.ArtifactType) || k.isOther(m.Annotations)) {
 			continue
 		}
 		if looked++; looked > maxLooked {
-			s.problems = append(s.problems, fault.Errorf(fault.Unavailable, "there are more than %d", maxLooked))
-			return s, nil
+			return s.more(maxLooked), nil
 		}
-		done, err := r.one(ctx, gun, d, k, one, look)
+		done := false
+		if err == nil {
+			done, err = r.look(ctx, gun, m, k.limit, look)
+		}
 		if ctx.Err() != nil {
 			return nil, fault.As(fault.Unavailable, ctx.Err())
 		}
@@ -106,15 +125,14 @@ func (r *Reader) each(ctx context.Context, gun ref.GUN, d ref.Digest, k kindOf, 
 	return s, nil
 }
 
-func (r *Reader) one(ctx context.Context, gun ref.GUN, d ref.Digest, k kindOf, one v1.Descriptor, look func(*v1.Manifest, []byte) (bool, error)) (bool, error) {
-	m, err := r.Registry.ArtifactManifest(ctx, gun, d, one)
-	if err != nil {
-		return false, err
-	}
-	if !k.artifact(m.ArtifactType) || k.skip != nil && k.skip(m) {
-		return false, nil
-	}
-	content, err := r.Registry.ArtifactContent(ctx, gun, m, k.limit)
+// more says that not everything was looked at.
+func (s *search) more(than int) *search {
+	s.problems = append(s.problems, fault.Errorf(fault.Unavailable, "there are more than %d", than))
+	return s
+}
+
+func (r *Reader) look(ctx context.Context, gun ref.GUN, m *v1.Manifest, limit int64, look func(*v1.Manifest, []byte) (bool, error)) (bool, error) {
+	content, err := r.Registry.ArtifactContent(ctx, gun, m, limit)
 	if err != nil {
 		return false, err
 	}

@@ -242,6 +242,7 @@ func TestStatements(t *testing.T) {
 		"more behind it":    {slsa, "{} {}"},
 		"a whole statement": {slsa, `{"_type":"x","predicateType":"y"}`},
 		"a field twice":     {slsa, `{"a":1,"a":2}`},
+		"a signature":       {sigstore.SignPredicate, "{}"},
 	} {
 		if _, err := sigstore.NewStatement("app", one, tt.kind, []byte(tt.predicate)); !fault.Is(err, fault.Invalid) {
 			t.Errorf("%s: %v", name, err)
@@ -260,6 +261,35 @@ func TestStatements(t *testing.T) {
 	v, err := sigstore.Verify(b, one, slsa, sigstore.Anchors{Keys: []crypto.PublicKey{signer.Public()}})
 	if err != nil || string(v.Statement.Predicate) != predicate {
 		t.Errorf("%s, %v", v.Statement.Predicate, err)
+	}
+}
+
+// TestSubjectThatReadersDisagreeAbout: the signature is good, and what it is about
+// depends on who reads it.
+func TestSubjectThatReadersDisagreeAbout(t *testing.T) {
+	signer := keytest.New(t, key.ECDSAP256)
+	anchors := sigstore.Anchors{Keys: []crypto.PublicKey{signer.Public()}}
+	for subject, good := range map[string]bool{
+		`{"digest":{"sha256":%q}}`:                                         true,
+		`{"digest":{"sha256":"00"},"digest":{"sha256":%q}}`:                false,
+		`{"digest":{"sha256":"00","sha256":%q}}`:                           false,
+		"{\"digest\":{\"sha256\":\"00\"},\"dige\u017ft\":{\"sha256\":%q}}": false,
+	} {
+		statement := fmt.Appendf(nil, `{"_type":%q,"subject":[%s],"predicateType":%q,"predicate":{}}`, sigstore.StatementV1, fmt.Sprintf(subject, one.Encoded()), slsa)
+		sig, err := signer.Sign(t.Context(), fmt.Appendf(nil, "DSSEv1 %d %s %d %s", len(sigstore.PayloadType), sigstore.PayloadType, len(statement), statement))
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := json.Marshal(map[string]any{
+			"mediaType": sigstore.ArtifactType, "verificationMaterial": map[string]any{"publicKey": map[string]string{"hint": ""}},
+			"dsseEnvelope": map[string]any{"payload": statement, "payloadType": sigstore.PayloadType, "signatures": []any{map[string]any{"sig": sig}}},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := sigstore.Verify(b, one, slsa, anchors); good != (err == nil) || !good && !fault.Is(err, fault.Untrusted) {
+			t.Errorf("%s: %v", subject, err)
+		}
 	}
 }
 

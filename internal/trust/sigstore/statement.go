@@ -9,6 +9,7 @@ import (
 	"net/url"
 
 	"plimsoll/internal/fault"
+	"plimsoll/internal/oci"
 	"plimsoll/internal/ref"
 )
 
@@ -39,10 +40,14 @@ type Subject struct {
 }
 
 // NewStatement returns the statement of a type about the image d. The predicate
-// must be a JSON object; it is carried as it is, but for white space.
+// must be a JSON object; it is carried as it is, but for white space. The predicate
+// of cosign sign is refused: who states something does not mean to sign.
 func NewStatement(name string, d ref.Digest, predicateType string, predicate []byte) (*Statement, error) {
 	if err := checkPredicateType(predicateType); err != nil {
 		return nil, err
+	}
+	if predicateType == SignPredicate {
+		return nil, fault.Hint(fault.Errorf(fault.Invalid, "a statement of the type %q is a signature of the image", predicateType), "plimsoll sign signs images")
 	}
 	fields, err := topFields(predicate)
 	if err != nil {
@@ -124,6 +129,9 @@ func parseStatement(b []byte) (*Statement, error) {
 	fields, err := topFields(b)
 	if err != nil {
 		return nil, fault.Errorf(fault.Untrusted, "statement: %w", err)
+	}
+	if err := oci.CheckFields(fields["subject"], "digest"); err != nil {
+		return nil, fault.Errorf(fault.Untrusted, "statement: field \"subject\": %w", err)
 	}
 	s := Statement{Predicate: fields["predicate"]}
 	for name, to := range map[string]any{"_type": &s.Type, "subject": &s.Subject, "predicateType": &s.PredicateType} {
