@@ -16,6 +16,7 @@ import (
 func (env *Env) sift(ctx context.Context, v *exposureState, f compromisedFlags) ([]trust.Sift, error) {
 	var all []trust.Sift
 	used := map[string]bool{}
+	dropped := map[string]bool{} // roles that targets, which comes first, does not delegate to any more
 	for _, s := range v.Signed {
 		alone := slices.ContainsFunc(v.Roles, func(r exposedState) bool { return r.Role == s.Role && r.Alone && r.LastRoot == 0 })
 		if !alone || (s.Names == nil && s.Delegations == nil) {
@@ -24,6 +25,8 @@ func (env *Env) sift(ctx context.Context, v *exposureState, f compromisedFlags) 
 		one, gone := trust.Sift{Role: s.Role}, againState{Role: s.Role}
 		for _, n := range s.Names {
 			switch {
+			case dropped[s.Role]:
+				gone.Names = append(gone.Names, n.Name)
 			case f.keeps(n):
 				m, err := env.readAgain(ctx, v.GUN, n)
 				if err != nil {
@@ -39,10 +42,12 @@ func (env *Env) sift(ctx context.Context, v *exposureState, f compromisedFlags) 
 			if slices.Contains(f.keepRoles, role) {
 				one.Roles = append(one.Roles, role)
 			} else {
-				gone.Names = append(gone.Names, role)
+				gone.Names, dropped[role] = append(gone.Names, role), s.Role == trust.RoleTargets
 			}
 		}
-		all = append(all, one)
+		if !dropped[s.Role] {
+			all = append(all, one)
+		}
 		if len(gone.Names) > 0 {
 			v.Again = append(v.Again, gone)
 		}

@@ -3,6 +3,7 @@ package trust
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
 
 	"plimsoll/internal/fault"
@@ -162,7 +163,11 @@ func (d *draft) siftRoles(ctx context.Context, s Sift, own *targets) error {
 			groups = append(groups, r.Name)
 			return false
 		}
-		return !slices.Contains(s.Roles, r.Name)
+		kept := slices.Contains(s.Roles, r.Name)
+		if !kept && s.Role == RoleTargets && ownerOf(r.Name) == r.Name {
+			d.forget(r.Name)
+		}
+		return !kept
 	})
 	own.Delegations.prune()
 	for _, name := range groups {
@@ -179,6 +184,13 @@ func (d *draft) siftRoles(ctx context.Context, s Sift, own *targets) error {
 		group.Delegations.prune()
 	}
 	return nil
+}
+
+// forget takes back what was to be signed or published again of a role that is
+// dropped.
+func (d *draft) forget(role string) {
+	maps.DeleteFunc(d.signed, func(name string, _ *targets) bool { return ownerOf(name) == role })
+	maps.DeleteFunc(d.adopted, func(name string, _ adopted) bool { return ownerOf(name) == role })
 }
 
 // name lets a role name an image.
