@@ -37,13 +37,9 @@ What only needs keys that are held here is signed by finish and not put to the h
 			"  plimsoll trust ceremony begin registry.example.com/team/app root.ceremony --renew --until 30d\n" +
 			"  plimsoll trust ceremony begin registry.example.com/team/app 1.4.ceremony --sign registry.example.com/team/app:1.4 --as security",
 		Args: cobra.ExactArgs(2),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			gun, err := ref.ParseGUN(args[0])
-			if err != nil {
-				return err
-			}
+		RunE: withGUN(func(cmd *cobra.Command, gun ref.GUN, args []string) error {
 			return env.ceremonyBegin(cmd, gun, args[1], f)
-		},
+		}),
 	}
 	flags := cmd.Flags()
 	flags.BoolVar(&f.init, "init", false, "start the repository's trust data")

@@ -30,6 +30,18 @@ func newTrust(env *Env) *cobra.Command {
 	return cmd
 }
 
+// withGUN makes a command of fn, which is given the repository that the first
+// argument names.
+func withGUN(fn func(cmd *cobra.Command, gun ref.GUN, args []string) error) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, args []string) error {
+		gun, err := ref.ParseGUN(args[0])
+		if err != nil {
+			return err
+		}
+		return fn(cmd, gun, args)
+	}
+}
+
 // publish runs fn with the publisher of gun and the keys at uris, and remembers
 // the keys if it worked.
 func (env *Env) publish(cmd *cobra.Command, gun ref.GUN, uris []string, fn func(*app.Trust, *app.Publisher) error) error {

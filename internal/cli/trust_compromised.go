@@ -43,13 +43,9 @@ to the file of a ceremony.`,
 			"  plimsoll trust compromised registry.example.com/team/app sha256:9c41aa07 --stolen --replace file:keys/new.pem --keep 1.4\n" +
 			"  plimsoll trust compromised registry.example.com/team/app sha256:77ab0d3e --lost --replace dave.pub.pem --ceremony root.ceremony",
 		Args: cobra.ExactArgs(2),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			gun, err := ref.ParseGUN(args[0])
-			if err != nil {
-				return err
-			}
+		RunE: withGUN(func(cmd *cobra.Command, gun ref.GUN, args []string) error {
 			return env.compromised(cmd, gun, args[1], f)
-		},
+		}),
 	}
 	flags := cmd.Flags()
 	flags.BoolVar(&f.lost, "lost", false, "nobody else has the key")

@@ -60,11 +60,7 @@ notation asks for a certificate of each key. The key signs one for itself the fi
 			"  plimsoll trust formats registry.example.com/team/app notation --certificate chain.pem\n" +
 			"  plimsoll trust formats registry.example.com/team/app -o public-key > app.pub",
 		Args: cobra.RangeArgs(1, 2),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			gun, err := ref.ParseGUN(args[0])
-			if err != nil {
-				return err
-			}
+		RunE: withGUN(func(cmd *cobra.Command, gun ref.GUN, args []string) error {
 			if len(args) == 1 && certificate == "" {
 				if err := env.knowsForm("table", "json", formPublicKey, formCertificate); err != nil {
 					return err
@@ -73,6 +69,7 @@ notation asks for a certificate of each key. The key signs one for itself the fi
 			}
 			f := formatsChange{certificate: certificate}
 			if len(args) == 2 {
+				var err error
 				if f.formats, err = envelope.ParseFormats(args[1]); err != nil {
 					return err
 				}
@@ -84,7 +81,7 @@ notation asks for a certificate of each key. The key signs one for itself the fi
 				}
 				return env.showFormats(cmd.Context(), t, gun)
 			})
-		},
+		}),
 	}
 	cmd.Flags().StringVar(&certificate, "certificate", "", "file of the certificates that an authority issued for a key, in PEM, the key's own first")
 	withFlag(cmd, &with)

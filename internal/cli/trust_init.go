@@ -30,13 +30,9 @@ nothing newer was held back (targets, snapshot and timestamp).`,
 		Example: "  plimsoll trust init registry.example.com/team/app --root-key 'pkcs11:token=safe;object=root' --key file:keys/app.pem\n" +
 			"  plimsoll trust init registry.example.com/team/app --root-key file:a.pem --root-key file:b.pem --root-threshold 2 --key file:c.pem",
 		Args: cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			gun, err := ref.ParseGUN(args[0])
-			if err != nil {
-				return err
-			}
+		RunE: withGUN(func(cmd *cobra.Command, gun ref.GUN, args []string) error {
 			return env.trustInit(cmd, gun, f)
-		},
+		}),
 	}
 	flags := cmd.Flags()
 	flags.StringArrayVar(&f.root, "root-key", nil, "URI of a root key; repeat it for several")

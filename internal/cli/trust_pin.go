@@ -24,11 +24,7 @@ way. With --key, trust starts from those keys wherever no policy speaks about th
 		Example: "  plimsoll trust pin registry.example.com/team/app\n" +
 			"  plimsoll trust pin registry.example.com/team/app --key sha256:9c41… --key sha256:77ab… --threshold 2",
 		Args: cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			gun, err := ref.ParseGUN(args[0])
-			if err != nil {
-				return err
-			}
+		RunE: withGUN(func(cmd *cobra.Command, gun ref.GUN, args []string) error {
 			if len(keys) > 0 {
 				return env.setPin(cmd, gun, trust.Pins{Threshold: threshold, Keys: keys})
 			}
@@ -36,7 +32,7 @@ way. With --key, trust starts from those keys wherever no policy speaks about th
 				return fault.Errorf(fault.Usage, "--threshold goes with --key")
 			}
 			return env.showPin(cmd, gun)
-		},
+		}),
 	}
 	cmd.Flags().StringArrayVar(&keys, "key", nil, "fingerprint of a root key; repeat it for several")
 	cmd.Flags().IntVar(&threshold, "threshold", 1, "how many of them must have signed the root that trust starts from")

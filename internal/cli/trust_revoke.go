@@ -30,11 +30,7 @@ the image go on naming it. DIGEST is what sign and verify show: an index's, or a
 		Example: "  plimsoll trust revoke registry.example.com/team/app sha256:4f1c…\n" +
 			"  plimsoll trust revoke registry.example.com/team/app sha256:4f1c… --as security",
 		Args: cobra.ExactArgs(2),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			gun, err := ref.ParseGUN(args[0])
-			if err != nil {
-				return err
-			}
+		RunE: withGUN(func(cmd *cobra.Command, gun ref.GUN, args []string) error {
 			digest, err := ref.ParseDigest(args[1])
 			if err != nil {
 				return err
@@ -55,7 +51,7 @@ the image go on naming it. DIGEST is what sign and verify show: an index's, or a
 				}
 				return env.printRevoked(v)
 			})
-		},
+		}),
 	}
 	asFlag(cmd, &role)
 	withFlag(cmd, &with)

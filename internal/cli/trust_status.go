@@ -67,13 +67,9 @@ expired. Soon is a fifth of the time for which the role signs, 30 days at most, 
 		Example: "  plimsoll trust status registry.example.com/team/app\n" +
 			"  plimsoll trust status registry.example.com/team/app --warn 45d -o json",
 		Args: cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			gun, err := ref.ParseGUN(args[0])
-			if err != nil {
-				return err
-			}
+		RunE: withGUN(func(cmd *cobra.Command, gun ref.GUN, args []string) error {
 			return env.trustStatus(cmd, gun, warn)
-		},
+		}),
 	}
 	cmd.Flags().StringVar(&warn, "warn", "", "how long before an expiry to warn (default: a fifth of the role's time, 30d at most)")
 	return cmd

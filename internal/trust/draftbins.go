@@ -44,6 +44,15 @@ func (d *draft) part(ctx context.Context, name string) (*targets, error) {
 	return t, err
 }
 
+// at returns the metadata in which role keeps the target of that name, for
+// changing, and what it is called: the role's own, or one of its bins.
+func (d *draft) at(ctx context.Context, role, name string) (t *targets, home string, err error) {
+	if home, err = d.home(ctx, role, name); err == nil {
+		t, err = d.change(ctx, home)
+	}
+	return t, home, err
+}
+
 // add names m in role's metadata, or in that of its bins.
 func (d *draft) add(ctx context.Context, role string, m *Image) error {
 	if _, err := d.speaks(role); err != nil {
@@ -54,11 +63,7 @@ func (d *draft) add(ctx context.Context, role string, m *Image) error {
 	}
 	all := m.targets()
 	for _, name := range slices.Sorted(maps.Keys(all)) {
-		home, err := d.home(ctx, role, name)
-		if err != nil {
-			return err
-		}
-		t, err := d.change(ctx, home)
+		t, home, err := d.at(ctx, role, name)
 		if err != nil {
 			return err
 		}
@@ -79,11 +84,7 @@ func (d *draft) add(ctx context.Context, role string, m *Image) error {
 // point writes the targets of the platforms of f, an image, into bins.
 func (d *draft) point(ctx context.Context, role string, image ref.Digest, f target) error {
 	for name, p := range platformTargets(image, f) {
-		home, err := d.home(ctx, role, name)
-		if err != nil {
-			return err
-		}
-		t, err := d.change(ctx, home)
+		t, _, err := d.at(ctx, role, name)
 		if err != nil {
 			return err
 		}

@@ -122,11 +122,7 @@ func (d *draft) sift(ctx context.Context, s Sift) error {
 		return err
 	}
 	for name := range all {
-		home, err := d.home(ctx, s.Role, name)
-		if err != nil {
-			return err
-		}
-		t, err := d.change(ctx, home)
+		t, _, err := d.at(ctx, s.Role, name)
 		if err != nil {
 			return err
 		}

@@ -92,11 +92,7 @@ func (d *draft) platformOfAnother(image ref.Digest, all map[string]target) error
 
 // drop removes a target.
 func (d *draft) drop(ctx context.Context, role, name string) error {
-	home, err := d.home(ctx, role, name)
-	if err != nil {
-		return err
-	}
-	t, err := d.change(ctx, home)
+	t, _, err := d.at(ctx, role, name)
 	if err != nil {
 		return err
 	}
