@@ -39,22 +39,34 @@ type Found struct {
 	Components []Component `json:"components,omitempty"`
 	Owned      []Owned     `json:"owned,omitempty"`
 	Distro     *Distro     `json:"distro,omitempty"`
+	Terms      []Terms     `json:"terms,omitempty"`
 	// Unless is a directory: the components count only if nothing was recognised
 	// below it. A lock file says what somebody meant to install; the folder next
 	// to it says what is there.
 	Unless string `json:"unless,omitempty"`
 }
 
-// Owned says that a package of the distribution brought a file.
+// Owned says that a package brought a file.
 type Owned struct {
-	Path    string `json:"path"`    // without a leading slash
+	Path    string `json:"path"`    // without a leading slash; with one at its end: every script below the folder
 	Package string `json:"package"` // its name in the package database
-	Type    Type   `json:"type"`    // of the package: Deb, Apk, RPM
+	Type    Type   `json:"type"`    // of the package: Deb, Apk, RPM, …
+	// Sum is what the record says of the content: "md5:", "sha1:" or "sha256:"
+	// and lower-case hexadecimal digits; "" if it says nothing.
+	Sum string `json:"sum,omitempty"`
+}
+
+// Terms are the licences of a package that something beside the package
+// database states.
+type Terms struct {
+	Package  string   `json:"package"`
+	Type     Type     `json:"type"`
+	Licences []string `json:"licences"`
 }
 
 // Empty reports whether nothing was found.
 func (f *Found) Empty() bool {
-	return len(f.Components) == 0 && len(f.Owned) == 0 && f.Distro == nil
+	return len(f.Components) == 0 && len(f.Owned) == 0 && f.Distro == nil && len(f.Terms) == 0
 }
 
 // Lasting reports whether the facts may be kept: the layer was read completely,

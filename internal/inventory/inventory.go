@@ -19,12 +19,30 @@ type Type string
 
 // The types of component that this version recognises.
 const (
-	Deb    Type = "deb"
-	Apk    Type = "apk"
-	RPM    Type = "rpm"
-	Golang Type = "golang"
-	NPM    Type = "npm"
-	PyPI   Type = "pypi"
+	Deb      Type = "deb"
+	Apk      Type = "apk"
+	RPM      Type = "rpm"
+	ALPM     Type = "alpm" // pacman
+	Nix      Type = "nix"
+	Brew     Type = "brew"
+	Golang   Type = "golang"
+	NPM      Type = "npm"
+	PyPI     Type = "pypi"
+	Conda    Type = "conda"
+	Cargo    Type = "cargo"
+	Maven    Type = "maven"
+	NuGet    Type = "nuget"
+	Composer Type = "composer"
+	Gem      Type = "gem"
+	Hex      Type = "hex"
+	OTP      Type = "otp" // an application of Erlang's own distribution
+	Pub      Type = "pub"
+	Swift    Type = "swift"
+	CRAN     Type = "cran"
+	CPAN     Type = "cpan"
+	LuaRocks Type = "luarocks"
+	Hackage  Type = "hackage"
+	Generic  Type = "generic" // recognised by content, from no ecosystem
 )
 
 // Kind says what a component is for.
@@ -35,6 +53,16 @@ const (
 	OS          Kind = "os"          // a package of the distribution
 	Library     Kind = "library"     // a package of a language's ecosystem
 	Application Kind = "application" // a main module or a program
+	Native      Kind = "native"      // machine code that was recognised by its content
+)
+
+// Relation says how a file has native code that was recognised in it.
+type Relation string
+
+// The relations.
+const (
+	Contains Relation = "contains" // the code is in the file
+	Links    Relation = "links"    // the file was built against it, and loads it from elsewhere
 )
 
 // Component is one thing in an image.
@@ -54,8 +82,11 @@ type Component struct {
 	// file, or "". Advisories of a language's ecosystem do not hold for an owned
 	// component: distributions mend holes without changing the version.
 	Owner    string     `json:"owner,omitempty"`
-	Module   string     `json:"module,omitempty"` // modularity label of an rpm, "name:stream:version:context:arch"
-	Evidence []Evidence `json:"evidence"`         // at least one; the first is where it was introduced
+	Vendor   string     `json:"vendor,omitempty"`   // who made the package, in the database's words
+	CPE      string     `json:"cpe,omitempty"`      // CPE 2.3 formatted string of the product and version, where one is known
+	Relation Relation   `json:"relation,omitempty"` // of Native components
+	Module   string     `json:"module,omitempty"`   // modularity label of an rpm, "name:stream:version:context:arch"
+	Evidence []Evidence `json:"evidence"`           // at least one; the first is where it was introduced
 }
 
 // Evidence is where a component was seen and how it was recognised.
@@ -64,6 +95,9 @@ type Evidence struct {
 	Index  int        `json:"index"`  // position of the layer in the image, bottom = 0
 	Path   string     `json:"path"`   // in the image, without a leading slash
 	Method string     `json:"method"` // name of the extractor: "dpkg", "gobinary", …
+	// Confidence says how sure it is that the component is there, over 0 and at
+	// most 1: 1 where a record states it, less where it was concluded.
+	Confidence float64 `json:"confidence"`
 }
 
 // Distro is the distribution that the image says it is (os-release(5)).

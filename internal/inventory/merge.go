@@ -94,8 +94,10 @@ func recognised(r *replay, paths []string) map[string]bool {
 
 // add puts one sighting of a component into the inventory.
 func (v *Inventory) add(all map[identity]int, c *Component, where Evidence) {
-	if len(c.Evidence) > 0 && c.Evidence[0].Path != "" {
-		where.Path = c.Evidence[0].Path
+	where.Confidence = 1
+	if len(c.Evidence) > 0 {
+		where.Path = cmp.Or(c.Evidence[0].Path, where.Path)
+		where.Confidence = cmp.Or(c.Evidence[0].Confidence, where.Confidence)
 	}
 	id := identify(c)
 	i, ok := all[id]

@@ -30,7 +30,8 @@ type Extractor interface {
 	Wants(e image.Entry, head []byte) bool
 	// Extract reads one file that it wanted. Evidence and Method are filled in
 	// by the caller; a component may carry one Evidence with only a Path, where
-	// that differs from the file's. An error makes the file unreadable; what was
+	// that differs from the file's (a file in an archive: "app.war!/WEB-INF/lib/b.jar"),
+	// and a Confidence, where that is not 1. An error makes the file unreadable; what was
 	// found before it is kept.
 	Extract(ctx context.Context, f File) (inventory.Found, error)
 }
