@@ -2,24 +2,11 @@ package exe
 
 import (
 	"debug/elf"
+	"encoding/binary"
 )
 
 // maxSymbols bounds the symbols that are looked through.
 const maxSymbols = 1 << 21
-
-// Section returns the section of that name; ok is false if there is none, as in a
-// file without a section table.
-func (i *Info) Section(name string) (s Section, ok bool) {
-	if i.file == nil {
-		return s, false
-	}
-	for _, s := range i.file.sections {
-		if s.Name == name {
-			return s, true
-		}
-	}
-	return s, false
-}
 
 // Exports reports whether the file defines a dynamic symbol of that name for
 // others to use.
@@ -40,17 +27,38 @@ type Symbol struct {
 	Size    uint64
 }
 
+// Content returns the bytes that are loaded at an address, at most limit; nil if
+// the file holds none there.
+func (i *Info) Content(address uint64, size, limit int64) []byte {
+	if i.elf == nil {
+		return nil
+	}
+	r, ok := i.elf.offset(address)
+	if !ok || size > r.Size {
+		return nil
+	}
+	return i.elf.bytes(Range{r.Offset, size}, limit)
+}
+
+// Order returns the order of bytes in numbers of an ELF file.
+func (i *Info) Order() binary.ByteOrder {
+	if i.elf == nil {
+		return binary.LittleEndian
+	}
+	return i.elf.order
+}
+
 // Symbols calls yield for the symbols that have one of the names, in the dynamic
 // table and in that of the linker, until it returns false.
 func (i *Info) Symbols(yield func(Symbol) bool, names ...string) {
-	if i.file == nil {
+	if i.elf == nil {
 		return
 	}
-	f := i.file
+	f := i.elf
 	more := f.symbols(f.symtab, f.strtab, names, yield)
 	for _, s := range f.sections {
-		if more && (s.Type == elf.SHT_SYMTAB || s.Type == elf.SHT_DYNSYM && f.symtab.Size == 0) && int64(s.link) < int64(len(f.sections)) {
-			more = f.symbols(s.File, f.sections[s.link].File, names, yield)
+		if more && (s.kind == elf.SHT_SYMTAB || s.kind == elf.SHT_DYNSYM && f.symtab.Size == 0) && int64(s.link) < int64(len(f.sections)) {
+			more = f.symbols(s.file, f.sections[s.link].file, names, yield)
 		}
 	}
 }
