@@ -85,9 +85,8 @@ const (
 	maxHeaders  = 4096 // program headers, load commands
 	maxSections = 1 << 16
 	maxNeeded   = 4096
-	maxName     = 4096     // bytes of a name
-	maxStrings  = 64 << 20 // bytes of a string table
-	maxNotes    = 1 << 20  // bytes of a section of notes
+	maxName     = 4096    // bytes of a name
+	maxNotes    = 1 << 20 // bytes of a section of notes
 )
 
 // Read reads what the file of that size says about itself.

@@ -78,21 +78,12 @@ func (Extractor) Extract(_ context.Context, f scan.File) (inventory.Found, error
 
 // embedded returns the packed inventory, nil if the program has none.
 func embedded(info *exe.Info) ([]byte, error) {
-	var at, length uint64
-	info.Symbols(func(s exe.Symbol) bool {
-		switch {
-		case s.Value == 0:
-		case s.Name == symbolContent:
-			at = s.Value
-		case s.Name == symbolLength:
-			length = s.Value
-		}
-		return at == 0 || length == 0
-	}, symbolContent, symbolLength)
-	if at == 0 || length == 0 {
+	at, ok := info.Symbol(symbolContent)
+	length, also := info.Symbol(symbolLength)
+	if !ok || !also {
 		return nil, nil
 	}
-	b := info.Content(length, 8, 8)
+	b := info.Content(length.Value, 8, 8)
 	if b == nil {
 		return nil, fault.Errorf(fault.Invalid, "the symbol %s points outside the file", symbolLength)
 	}
@@ -100,7 +91,7 @@ func embedded(info *exe.Info) ([]byte, error) {
 	if n > maxPacked {
 		return nil, fault.Errorf(fault.Invalid, "the embedded inventory has %d bytes, more than %d", n, maxPacked)
 	}
-	packed := info.Content(at, int64(n), maxPacked)
+	packed := info.Content(at.Value, int64(n), maxPacked)
 	if packed == nil {
 		return nil, fault.Errorf(fault.Invalid, "the symbol %s points outside the file", symbolContent)
 	}
