@@ -46,10 +46,11 @@ type Pattern struct {
 	// "revision" what a distribution adds to the version, without the hyphen.
 	Regexp string `yaml:"regexp"`
 	// Bare is matched instead with the whole of the zero-terminated strings at most
-	// Reach bytes from the anchor; the nearest counts.
+	// Reach bytes from the anchor, of a long one with its end; the nearest counts.
 	Bare   string `yaml:"bare"`
-	Own    bool   `yaml:"own"`  // only the product itself has such a text
-	Also   list   `yaml:"also"` // literals that the file holds, too
+	Plain  bool   `yaml:"plain"` // its version is one, and not looked up in the product's table
+	Own    bool   `yaml:"own"`   // only the product itself has such a text
+	Also   list   `yaml:"also"`  // literals that the file holds, too
 	Before int    `yaml:"before"`
 	After  int    `yaml:"after"`
 	Reach  int64  `yaml:"reach"`
@@ -113,7 +114,7 @@ func (p *Pattern) fill(table bool) {
 	}
 	switch {
 	case p.Confidence != 0:
-	case table:
+	case table && !p.Plain:
 		p.Confidence = sureTable
 	case p.Bare != "":
 		p.Confidence = sureBare
