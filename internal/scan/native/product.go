@@ -46,13 +46,14 @@ type Pattern struct {
 	// "revision" what a distribution adds to the version, without the hyphen.
 	Regexp string `yaml:"regexp"`
 	// Bare is matched instead with the whole of the zero-terminated strings at most
-	// Reach bytes from the anchor; the nearest counts.
-	Bare   string `yaml:"bare"`
-	Own    bool   `yaml:"own"`  // only the product itself has such a text
-	Also   literals `yaml:"also"` // literals that the file holds, too
-	Before int    `yaml:"before"`
-	After  int    `yaml:"after"`
-	Reach  int64  `yaml:"reach"`
+	// Reach bytes from the anchor, of a long one with its end; the nearest counts.
+	Bare   string   `yaml:"bare"`
+	Plain  bool     `yaml:"plain"` // its version is one, and not looked up in the product's table
+	Own    bool     `yaml:"own"`   // only the product itself has such a text
+	Also   literals `yaml:"also"`  // literals that the file holds, too
+	Before int      `yaml:"before"`
+	After  int      `yaml:"after"`
+	Reach  int64    `yaml:"reach"`
 	// Confidence is how sure a match is, over 0 and at most 1.
 	Confidence float64 `yaml:"confidence"`
 }
@@ -147,7 +148,7 @@ func (p *Pattern) fill(table bool) {
 	}
 	switch {
 	case p.Confidence != 0:
-	case table:
+	case table && !p.Plain:
 		p.Confidence = sureTable
 	case p.Bare != "":
 		p.Confidence = sureBare
