@@ -209,7 +209,7 @@ func TestPackaged(t *testing.T) {
 		{"", true, "", ""},
 	} {
 		typ, namespace, ok := packaged(test.version, test.debian)
-		if typ != test.typ || namespace != test.namespace || ok != (test.typ != "") {
+		if ok != (test.typ != "") || ok && (typ != test.typ || namespace != test.namespace) {
 			t.Errorf("packaged(%q, %v) = %s, %s, %v", test.version, test.debian, typ, namespace, ok)
 		}
 	}
