@@ -79,6 +79,7 @@ func (s *Scanner) newLayer() *layer {
 }
 
 func (l *layer) walk(ctx context.Context, i int, w walker, caps image.Caps) error {
+	caps.Refused = l.refused
 	walked, err := w.Walk(ctx, i, caps, func(e image.Entry, r io.Reader) error { return l.entry(ctx, e, r) })
 	l.facts.Digest, l.facts.DiffID, l.facts.Size = walked.Blob, walked.DiffID, walked.Size
 	l.facts.Paths = l.paths.Paths()
@@ -238,10 +239,18 @@ func (l *layer) failed(path string, err error) error {
 	if l.reader.err != nil && !errors.Is(l.reader.err, io.EOF) {
 		return l.reader.err
 	}
+	l.unreadable(path, err)
+	return nil
+}
+
+// refused records an entry that no engine should unpack, and that says nothing
+// else.
+func (l *layer) refused(name string, err error) { l.unreadable(name[:min(len(name), maxText)], err) }
+
+func (l *layer) unreadable(path string, err error) {
 	if l.problems++; l.problems <= maxProblems {
 		l.facts.Unreadable = append(l.facts.Unreadable, inventory.Unreadable{Path: path, Reason: err.Error()})
 	}
-	return nil
 }
 
 // extract calls the extractor. A panic is an error: a file that was made to
