@@ -28,6 +28,7 @@ type scanResult struct {
 	Uncovered  string                 `json:"uncovered,omitempty"`
 	Counts     map[string]int         `json:"counts"` // findings by severity, and "exploited"
 	Findings   []finding.Finding      `json:"findings"`
+	Accounts   inventory.Accounts     `json:"accounts"` // of the files that can run
 	Unreadable []inventory.Unreadable `json:"unreadable"`
 }
 
@@ -94,7 +95,8 @@ func (env *Env) scanImage(ctx context.Context, name, platform string, fresh bool
 	}
 	result := scanResult{
 		Image: v.Image, Manifest: v.Manifest, Platform: v.Platform, Distro: v.Distro, AsOf: asOf, Complete: v.Complete() && uncovered == nil,
-		Counts: counts(findings), Findings: findings, Unreadable: append([]inventory.Unreadable{}, v.Unreadable...),
+		Counts: counts(findings), Findings: findings, Accounts: v.Accounts,
+		Unreadable: append([]inventory.Unreadable{}, v.Unreadable...),
 	}
 	if uncovered != nil {
 		result.Uncovered = uncovered.Error()
