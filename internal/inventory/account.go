@@ -96,3 +96,20 @@ func (o *owners) standing(e *Executable, path string) Standing {
 	}
 	return standing
 }
+
+// keeps reports whether the distribution's package has the file as it brought
+// it, as far as its record tells.
+func (o *owners) keeps(path string, file *placed) bool {
+	e := Executable{Index: file.layer, Program: *file.program}
+	switch o.standing(&e, path) {
+	case Packaged, Unchecked:
+		return slices.ContainsFunc(o.claims[path], func(c claim) bool { return c.os })
+	case Embedded, Recognised, Unknown, Changed, KnownBad:
+	}
+	return false
+}
+
+// machine reports whether the file holds machine code.
+func (p *placed) machine() bool {
+	return p.program != nil && p.program.Form != Script && p.program.Form != Jar
+}

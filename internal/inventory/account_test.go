@@ -106,3 +106,25 @@ func TestStandingAcrossLayers(t *testing.T) {
 		})
 	}
 }
+
+// TestNativeCodeOfPackages: what a distribution's package brought and nobody
+// changed is the package; native code in it is not told twice.
+func TestNativeCodeOfPackages(t *testing.T) {
+	zlib := Found{Method: "native", Components: []Component{{Kind: Native, Type: Generic, Name: "zlib", Version: "1", Relation: Contains}}}
+	module := Found{Method: "gobinary", Components: []Component{{Kind: Library, Type: Golang, Name: "m", Version: "1"}}}
+	facts := &Facts{Files: []File{
+		machine("kept", "1", zlib), machine("changed", "2", zlib), machine("alone", "3", zlib), machine("go", "4", module),
+		dpkgDatabase(Owned{Path: "kept", Sum: "md5:m1"}, Owned{Path: "changed", Sum: "md5:m1"}, Owned{Path: "go", Sum: "md5:m4"}),
+	}}
+	v := &Inventory{}
+	v.Merge([]*Facts{facts}, nil)
+	want := []string{"p@1: 0 var/lib/dpkg/status", "zlib@1: 0 alone, 0 changed", "m@1: 0 go"}
+	if diff := cmp.Diff(want, seen(v)); diff != "" {
+		t.Errorf("components (-want +got):\n%s", diff)
+	}
+	for _, c := range v.Components {
+		if c.Owner != "" {
+			t.Errorf("%s belongs to %s: a program's own inventory is judged by its own advisories", c.Name, c.Owner)
+		}
+	}
+}

@@ -61,6 +61,7 @@ func (v *Inventory) collect(r *replay, bad Bad) {
 	below := recognised(r, paths)
 	for _, p := range paths {
 		file := r.files[p]
+		kept := file.machine() && own.keeps(r.resolve(p), file)
 		for k := range file.found {
 			l := &file.found[k]
 			if l.Unless != "" && below[l.Unless] {
@@ -69,9 +70,15 @@ func (v *Inventory) collect(r *replay, bad Bad) {
 			for c := range l.Components {
 				one := l.Components[c]
 				v.distribution(&one)
-				if one.Kind == OS {
+				switch {
+				case file.machine() && (one.Kind == OS || one.Kind == Native):
+					if kept {
+						continue // the package says it, and its distribution mends it
+					}
+				case file.machine(): // distributions do not build programs again when a module has a hole
+				case one.Kind == OS:
 					one.Licences = cmpOr(one.Licences, own.terms[packageKey{one.Type, one.Name}])
-				} else {
+				default:
 					one.Owner = own.of(r.resolve(p), int(l.since[c]))
 				}
 				where := sighting(&one, Evidence{Layer: v.Layers[l.since[c]].Digest, Index: int(l.since[c]), Path: p, Method: l.Method})
