@@ -4,9 +4,9 @@
 //
 //	harbour CACHE IMAGE...
 //
-// writes the images (old, new, unsigned, altered, foreign, big) as tags of the
+// writes the images (old, new, unsigned, altered, foreign, big, known) as tags of the
 // OCI layout CACHE/harbour. Equal packages give equal digests; what has been
-// built is not built again.
+// built is not built again. Beside known lies known.tsv, the list of what is in it.
 package main
 
 import (
@@ -52,6 +52,12 @@ func run(ctx context.Context, cache string, names []string) error {
 	}
 	b := &builder{cache: cache, machine: machine, layout: l}
 	for _, name := range names {
+		if name == known {
+			if err := b.knownImage(ctx); err != nil {
+				return fmt.Errorf("build %s: %w", name, err)
+			}
+			continue
+		}
 		r, ok := recipes[name]
 		if !ok {
 			return fmt.Errorf("no recipe for %q", name)
