@@ -42,12 +42,20 @@ func (c *Claims) Add(path []byte, pkg string, t inventory.Type, algorithm string
 	if !mayRun(path) {
 		return nil
 	}
-	return c.AddRunnable(path, pkg, t, algorithm, digits)
+	return c.add(path, pkg, t, algorithm, digits)
 }
 
-// AddRunnable is [Claims.Add] of a file that can be run, whatever its path.
+// AddRunnable is [Claims.Add] of a file that can be run, whatever its path, or
+// is metadata of a language's package where distributions install it.
 func (c *Claims) AddRunnable(path []byte, pkg string, t inventory.Type, algorithm string, digits []byte) error {
 	path = bytes.TrimPrefix(path, []byte("/"))
+	if known, ok := metadata(path); known && !ok {
+		return nil
+	}
+	return c.add(path, pkg, t, algorithm, digits)
+}
+
+func (c *Claims) add(path []byte, pkg string, t inventory.Type, algorithm string, digits []byte) error {
 	if len(path) == 0 || len(path) > maxOwnedPath || string(path) == "." {
 		return nil
 	}
@@ -88,17 +96,26 @@ func isHex(digits []byte) bool {
 	return true
 }
 
-// mayRun reports whether a file of that path could be run or loaded. Metadata of
-// a language's packages is kept where distributions install it, and nowhere
-// else: who claims it there says that others' advisories do not hold.
-func mayRun(path []byte) bool {
+// metadata reports whether path has a name that extractors of a language's
+// packages go by and, if so, whether it is where distributions install. Nobody
+// owns such a file elsewhere: an owner says that others' advisories do not hold.
+func metadata(path []byte) (known, distributed bool) {
 	name := path[bytes.LastIndexByte(path, '/')+1:]
 	switch string(name[max(len(name)-4, 0):]) {
 	case "DATA", "INFO", "json", "info": // the ends of what MayOwn knows
 		if MayOwn(string(name)) {
-			return Ownable(string(path))
+			return true, Ownable(string(path))
 		}
 	}
+	return false, false
+}
+
+// mayRun reports whether a file of that path could be run or loaded.
+func mayRun(path []byte) bool {
+	if known, ok := metadata(path); known {
+		return ok
+	}
+	name := path[bytes.LastIndexByte(path, '/')+1:]
 	ext := name[bytes.LastIndexByte(name, '.')+1:]
 	if len(ext) == len(name) {
 		ext = nil
