@@ -4,9 +4,12 @@ package all
 import (
 	"plimsoll/internal/scan"
 	"plimsoll/internal/scan/apk"
+	"plimsoll/internal/scan/brew"
 	"plimsoll/internal/scan/dpkg"
 	"plimsoll/internal/scan/gobinary"
+	"plimsoll/internal/scan/nix"
 	"plimsoll/internal/scan/node"
+	"plimsoll/internal/scan/pacman"
 	"plimsoll/internal/scan/python"
 	"plimsoll/internal/scan/rpm"
 )
@@ -17,6 +20,9 @@ func Extractors() []scan.Extractor {
 		dpkg.Extractor{},
 		apk.Extractor{},
 		rpm.Extractor{},
+		pacman.Extractor{},
+		nix.Extractor{},
+		brew.Extractor{},
 		gobinary.Extractor{},
 		node.Packages{},
 		node.Locks{},
