@@ -1,0 +1,74 @@
+package native
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"strings"
+
+	"plimsoll/internal/fault"
+	"plimsoll/internal/image"
+	"plimsoll/internal/inventory"
+	"plimsoll/internal/scan"
+	"plimsoll/internal/scan/exe"
+)
+
+// Notes is a [scan.Extractor] of the notes in ELF files that name the package they
+// were built for (https://systemd.io/ELF_PACKAGE_METADATA).
+type Notes struct{}
+
+var _ scan.Extractor = Notes{}
+
+// Name implements [scan.Extractor].
+func (Notes) Name() string { return "elf-note" }
+
+// Version implements [scan.Extractor].
+func (Notes) Version() int { return 1 }
+
+// Wants implements [scan.Extractor]: any ELF file.
+func (Notes) Wants(_ image.Entry, head []byte) bool { return exe.Sniff(head) == exe.ELF }
+
+// Extract implements [scan.Extractor].
+func (Notes) Extract(_ context.Context, f scan.File) (inventory.Found, error) {
+	content, err := f.Spill()
+	if err != nil {
+		return inventory.Found{}, err
+	}
+	text := bytes.TrimRight(exe.Read(content, content.Size()).Package(), "\x00")
+	if len(text) == 0 {
+		return inventory.Found{}, nil
+	}
+	var n note
+	if err := json.Unmarshal(text, &n); err != nil {
+		return inventory.Found{}, fault.Errorf(fault.Invalid, "read the note .note.package: %w", err)
+	}
+	if n.Name == "" {
+		return inventory.Found{}, nil
+	}
+	return inventory.Found{Components: []inventory.Component{n.component()}}, nil
+}
+
+// note is the content of .note.package.
+type note struct {
+	Type         string `json:"type"`
+	Name         string `json:"name"` // of the source package
+	Version      string `json:"version"`
+	Architecture string `json:"architecture"`
+	OS           string `json:"os"` // ID of os-release
+	CPE          string `json:"appCpe"`
+}
+
+func (n *note) component() inventory.Component {
+	c := inventory.Component{
+		Kind: inventory.Native, Type: inventory.Generic, Name: n.Name, Version: n.Version, Arch: n.Architecture,
+		SourceName: n.Name, SourceVersion: n.Version, Relation: inventory.Contains,
+	}
+	if strings.HasPrefix(n.CPE, "cpe:2.3:") {
+		c.CPE = n.CPE
+	}
+	switch t := inventory.Type(n.Type); t { //nolint:exhaustive // languages have inventories of their own
+	case inventory.Deb, inventory.RPM, inventory.Apk, inventory.ALPM:
+		c.Type, c.Namespace = t, n.OS
+	}
+	return c
+}

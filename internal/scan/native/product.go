@@ -1,0 +1,233 @@
+package native
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/package-url/packageurl-go"
+
+	"plimsoll/internal/fault"
+	"plimsoll/internal/inventory"
+)
+
+// Product is an entry of a file of products: how a product's code is recognised.
+type Product struct {
+	Product string `yaml:"product"` // lower case
+	Vendor  string `yaml:"vendor"`  // who makes it, as CPE names them
+	CPE     list   `yaml:"cpe"`     // "vendor:product" of NVD, the usual one first
+	PURL    string `yaml:"purl"`    // package URL of type generic, without version
+	Fact    string `yaml:"fact"`    // where what the patterns say comes from
+	Kind    string `yaml:"kind"`    // "library" or "application"
+	Debian  string `yaml:"debian"`  // name of Debian's source package
+	Epoch   string `yaml:"epoch"`   // epoch of Debian's versions, which the bytes leave out
+	// Links are the beginnings of sonames. A file that needs one of them has what
+	// it was built against in its texts, and the code elsewhere.
+	Links    list      `yaml:"links"`
+	Provides list      `yaml:"provides"` // beginnings of sonames that the product's own libraries have
+	Defines  list      `yaml:"defines"`  // dynamic symbols: a file that exports one of them contains the product, whatever it needs
+	Patterns []Pattern `yaml:"patterns"`
+	Not      list      `yaml:"not"`    // literals that no file with the product holds: those of its forks
+	Prefer   string    `yaml:"prefer"` // which version counts of several: see [Product.choose]
+	Multiple bool      `yaml:"multiple"`
+	// Table holds the versions of what a pattern's group "version" captures, where
+	// that is no version but identifies one. What is not in it is not reported.
+	Table   map[string]string `yaml:"table"`
+	Samples []Sample          `yaml:"samples"`
+}
+
+// Pattern is one form in which a product's version stands in a file.
+type Pattern struct {
+	Anchor string `yaml:"anchor"` // bytes that are looked for in the whole file
+	// Regexp is matched (RE2 syntax) with the window from Before bytes before the
+	// anchor to After bytes after it; the match overlaps the anchor. Its group "version" is
+	// the version, its group "distro" a distribution's full version, and its group
+	// "revision" what a distribution adds to the version, without the hyphen.
+	Regexp string `yaml:"regexp"`
+	// Bare is matched instead with the whole of the zero-terminated strings at most
+	// Reach bytes from the anchor; the nearest counts.
+	Bare   string `yaml:"bare"`
+	Own    bool   `yaml:"own"`  // only the product itself has such a text
+	Also   list   `yaml:"also"` // literals that the file holds, too
+	Before int    `yaml:"before"`
+	After  int    `yaml:"after"`
+	Reach  int64  `yaml:"reach"`
+	// Confidence is how sure a match is, over 0 and at most 1.
+	Confidence float64 `yaml:"confidence"`
+}
+
+// Sample is an excerpt of a real file in which the product is recognised.
+type Sample struct {
+	File     string `yaml:"file"`    // name in the samples' folder
+	Snippet  string `yaml:"snippet"` // or path in the public set of snippets
+	Version  string `yaml:"version"`
+	Package  string `yaml:"package"` // what held the file, and its version
+	Path     string `yaml:"path"`    // in the package
+	SHA256   string `yaml:"sha256"`  // of the whole file
+	Licence  string `yaml:"licence"`
+	Needs    list   `yaml:"needs"`    // sonames that the whole file needs
+	Soname   string `yaml:"soname"`   // of the whole file
+	Relation string `yaml:"relation"` // "contains", which is the default, or "links"
+	Distro   string `yaml:"distro"`   // the distribution's full version, if the excerpt shows it
+}
+
+// list is a list of texts; one may be written without a list.
+type list []string
+
+// UnmarshalYAML implements the decoder's interface.
+func (l *list) UnmarshalYAML(unmarshal func(any) error) error {
+	var one string
+	if err := unmarshal(&one); err == nil {
+		*l = list{one}
+		return nil
+	}
+	return unmarshal((*[]string)(l))
+}
+
+// What a pattern looks at unless it says otherwise, and at most, in bytes.
+const (
+	defaultBefore = 100
+	defaultAfter  = 200
+	maxAround     = 4096
+	defaultReach  = 16 << 20
+)
+
+// Confidence of what a pattern does not state.
+const (
+	sureTable  = 1
+	sureRegexp = 0.95
+	sureBare   = 0.8
+)
+
+// fill sets what p leaves to its defaults.
+func (p *Pattern) fill(table bool) {
+	if p.Before == 0 {
+		p.Before = defaultBefore
+	}
+	if p.After == 0 {
+		p.After = defaultAfter
+	}
+	if p.Reach == 0 {
+		p.Reach = defaultReach
+	}
+	switch {
+	case p.Confidence != 0:
+	case table:
+		p.Confidence = sureTable
+	case p.Bare != "":
+		p.Confidence = sureBare
+	default:
+		p.Confidence = sureRegexp
+	}
+}
+
+var (
+	productName = regexp.MustCompile(`^[a-z0-9][a-z0-9._+-]*$`)
+	cpeName     = regexp.MustCompile(`^[a-z0-9._+~!\\/-]+:[a-z0-9._+~!\\/-]+$`)
+	epochNumber = regexp.MustCompile(`^[1-9][0-9]*$`)
+)
+
+// check returns an Invalid error that names what is wrong with the entry.
+func (p *Product) check() error {
+	switch {
+	case !productName.MatchString(p.Product):
+		return fault.Errorf(fault.Invalid, "product %q: a name is lower-case letters, digits and .+_-", p.Product)
+	case p.Kind != "library" && p.Kind != "application":
+		return fault.Errorf(fault.Invalid, "product %q: kind %q is neither library nor application", p.Product, p.Kind)
+	case p.Fact == "":
+		return fault.Errorf(fault.Invalid, "product %q: fact says where the patterns come from, and is empty", p.Product)
+	case !slices.Contains([]string{"", preferFirst, preferLast, preferLongest, preferHighest}, p.Prefer):
+		return fault.Errorf(fault.Invalid, "product %q: prefer %q is none of first, last, longest and highest", p.Product, p.Prefer)
+	case p.Epoch != "" && (p.Debian == "" || !epochNumber.MatchString(p.Epoch)):
+		return fault.Errorf(fault.Invalid, "product %q: epoch %q is a number over 0 and needs debian", p.Product, p.Epoch)
+	case len(p.Patterns) == 0:
+		return fault.Errorf(fault.Invalid, "product %q has no patterns", p.Product)
+	case len(p.Samples) == 0:
+		return fault.Errorf(fault.Invalid, "product %q has no samples", p.Product)
+	}
+	for _, c := range p.CPE {
+		if !cpeName.MatchString(c) {
+			return fault.Errorf(fault.Invalid, "product %q: cpe %q is not vendor:product", p.Product, c)
+		}
+	}
+	if _, err := p.purl(); err != nil {
+		return err
+	}
+	for _, l := range p.Not {
+		if err := checkLiteral(l); err != nil {
+			return fmt.Errorf("product %q: not: %w", p.Product, err)
+		}
+	}
+	for i := range p.Patterns {
+		if err := p.Patterns[i].check(); err != nil {
+			return fmt.Errorf("product %q: pattern %d: %w", p.Product, i+1, err)
+		}
+	}
+	for _, s := range p.Samples {
+		if (s.File == "") == (s.Snippet == "") || s.Version == "" {
+			return fault.Errorf(fault.Invalid, "product %q: a sample has a file or a snippet, and a version", p.Product)
+		}
+	}
+	return nil
+}
+
+func (p *Product) purl() (packageurl.PackageURL, error) {
+	u, err := packageurl.FromString(p.PURL)
+	if err != nil {
+		return u, fault.Errorf(fault.Invalid, "product %q: purl %q: %w", p.Product, p.PURL, err)
+	}
+	if u.Type != string(inventory.Generic) || u.Version != "" || u.Qualifiers.String() != "" || u.Subpath != "" {
+		return u, fault.Errorf(fault.Invalid, "product %q: purl %q is not of the form pkg:generic/NAME", p.Product, p.PURL)
+	}
+	return u, nil
+}
+
+func (p *Pattern) check() error {
+	if err := checkLiteral(p.Anchor); err != nil {
+		return fmt.Errorf("anchor: %w", err)
+	}
+	for _, l := range p.Also {
+		if err := checkLiteral(l); err != nil {
+			return fmt.Errorf("also: %w", err)
+		}
+	}
+	if (p.Regexp == "") == (p.Bare == "") {
+		return fault.Errorf(fault.Invalid, "it needs a regexp or a bare, and not both")
+	}
+	re, err := p.compile()
+	if err != nil {
+		return fault.Errorf(fault.Invalid, "%w", err)
+	}
+	if re.SubexpIndex("version") < 0 {
+		return fault.Errorf(fault.Invalid, "%q has no group named version", re)
+	}
+	if min(p.Before, p.After) < 0 || max(p.Before, p.After) > maxAround {
+		return fault.Errorf(fault.Invalid, "before and after are 0 to %d bytes", maxAround)
+	}
+	if p.Reach < 0 || p.Reach > defaultReach {
+		return fault.Errorf(fault.Invalid, "reach is 0 to %d bytes", int64(defaultReach))
+	}
+	if p.Confidence < 0 || p.Confidence > 1 {
+		return fault.Errorf(fault.Invalid, "confidence is over 0 and at most 1")
+	}
+	return nil
+}
+
+// compile returns the pattern's expression; a bare one matches whole strings.
+func (p *Pattern) compile() (*regexp.Regexp, error) {
+	if p.Bare != "" {
+		return regexp.Compile(`\A(?:` + p.Bare + `)\z`)
+	}
+	return regexp.Compile(p.Regexp)
+}
+
+func checkLiteral(l string) error {
+	if len(l) < minLiteral || len(l) > maxLiteral {
+		return fault.Errorf(fault.Invalid, "%q has not %d to %d bytes", l, minLiteral, maxLiteral)
+	}
+	if strings.Count(l, l[:1]) == len(l) {
+		return fault.Errorf(fault.Invalid, "%q is one byte over and over", l)
+	}
+	return nil
+}

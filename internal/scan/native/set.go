@@ -1,0 +1,112 @@
+package native
+
+import (
+	"encoding/json"
+	"fmt"
+	"hash/crc32"
+	"regexp"
+	"slices"
+	"sync"
+)
+
+// Set is products made ready for recognising. It may be used concurrently.
+type Set struct {
+	rules    []rule
+	searcher *searcher
+	anchors  [][]anchored // by literal: the patterns that it is the anchor of
+	marks    []bool       // by literal: it shows a distribution's version
+	sum      uint32       // of the products
+}
+
+// rule is a product with its literals looked up.
+type rule struct {
+	*Product
+	namespace, name string // of its package URL
+	patterns        []pattern
+	not             []int
+}
+
+type pattern struct {
+	*Pattern
+	also                      []int
+	expression                func() *regexp.Regexp
+	version, distro, revision int // groups, -1 where there is none
+}
+
+// anchored names a pattern of a rule.
+type anchored struct{ rule, pattern int }
+
+// NewSet makes a set of products, which must not be changed afterwards. An error
+// is Invalid and names the product.
+func NewSet(products []Product) (*Set, error) {
+	s := &Set{rules: make([]rule, len(products))}
+	literals := slices.Clone(distroMarks)
+	for i := range products {
+		p := &products[i]
+		literals = append(literals, p.Not...)
+		for k := range p.Patterns {
+			literals = append(append(literals, p.Patterns[k].Anchor), p.Patterns[k].Also...)
+		}
+	}
+	slices.Sort(literals)
+	literals = slices.Compact(literals)
+	s.searcher = newSearcher(literals)
+	s.anchors = make([][]anchored, len(literals))
+	s.marks = make([]bool, len(literals))
+	for _, m := range s.literals(distroMarks) {
+		s.marks[m] = true
+	}
+	for i := range products {
+		if err := s.add(i, &products[i]); err != nil {
+			return nil, err
+		}
+	}
+	content, err := json.Marshal(products)
+	if err != nil {
+		return nil, err
+	}
+	s.sum = crc32.ChecksumIEEE(content)
+	return s, nil
+}
+
+// literals returns the numbers of texts.
+func (s *Set) literals(texts []string) []int {
+	out := make([]int, len(texts))
+	for i, t := range texts {
+		out[i], _ = slices.BinarySearch(s.searcher.literals, t)
+	}
+	return out
+}
+
+func (s *Set) add(i int, p *Product) error {
+	u, err := p.purl()
+	if err != nil {
+		return err
+	}
+	r := rule{Product: p, namespace: u.Namespace, name: u.Name, not: s.literals(p.Not)}
+	for k := range p.Patterns {
+		one := &p.Patterns[k]
+		one.fill(len(p.Table) > 0)
+		re, err := one.compile()
+		if err != nil {
+			return fmt.Errorf("product %q: pattern %d: %w", p.Product, k+1, err)
+		}
+		r.patterns = append(r.patterns, pattern{
+			Pattern: one, also: s.literals(one.Also), expression: func() *regexp.Regexp { return re },
+			version: re.SubexpIndex("version"), distro: re.SubexpIndex("distro"), revision: re.SubexpIndex("revision"),
+		})
+		a, _ := slices.BinarySearch(s.searcher.literals, one.Anchor)
+		s.anchors[a] = append(s.anchors[a], anchored{i, k})
+	}
+	s.rules[i] = r
+	return nil
+}
+
+// builtin is the set of the products that plimsoll knows by itself.
+var builtin = sync.OnceValues(func() (*Set, error) {
+	products, err := Builtin()
+	if err != nil {
+		return nil, err
+	}
+	return NewSet(products)
+})
