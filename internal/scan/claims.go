@@ -143,7 +143,7 @@ func quiet(path []byte) bool {
 	}
 	folder, _, _ := bytes.Cut(rest, []byte("/"))
 	switch string(folder) {
-	case "doc", "man", "info", "locale", "icons", "fonts", "zoneinfo", "i18n", "lintian", "bug", "mime", "pixmaps",
+	case "doc", "man", "info", "locale", "icons", "fonts", "zoneinfo", "i18n", "lintian", "mime", "pixmaps",
 		"applications", "metainfo", "help", "gtk-doc", "doc-base", "terminfo", "mime-info", "licenses", "gir-1.0", "vala", "X11":
 		return true
 	}

@@ -47,7 +47,8 @@ type layer struct {
 	again      map[string][]string // missed of the first walk, in the second
 	sums       *sums
 	hints      hints
-	programs   map[string]bool  // paths of files that can run
+	programs   map[string]bool  // paths of files that can run, or may
+	listed     int              // files that can run
 	unlisted   int              // of them that were too many
 	claims     bool             // packages own files
 	aliases    map[string]alias // by name, what the second walk found
@@ -121,6 +122,7 @@ func (l *layer) entry(ctx context.Context, e image.Entry, r io.Reader) error {
 			return err
 		}
 	case e.Type == image.Hardlink:
+		l.programs[e.Path] = true // if what it is a name of does
 		file = l.hardlink(e)
 	case e.Type == image.Symlink && (path.Dir(e.Path) == "." || path.Base(e.Path) == "os-release" || inventory.LeadsToDatabase(e.Path)):
 		file.Symlink = e.Link
@@ -173,7 +175,7 @@ func (l *layer) regular(ctx context.Context, e image.Entry, r io.Reader) (invent
 	if err := l.reader.drain(); err != nil {
 		return inventory.File{Found: found}, err
 	}
-	if len(l.programs) >= maxPrograms {
+	if l.listed++; l.listed > maxPrograms {
 		l.unlisted++
 		return inventory.File{Found: found}, nil
 	}
