@@ -1,23 +1,28 @@
-// Accuracy compares what scanners find in an image with the list of what is in
-// it: how much of what is there they find (recall), and how much of what they
+// Accuracy compares what scanners find in images with the lists of what is in
+// them: how much of what is there they find (recall), and how much of what they
 // report is there (precision), for packages and for native code apart.
 //
-//	accuracy LIST NAME=SBOM...
+//	accuracy CACHE IMAGE...
 //
-// LIST is the file that harbour writes beside its image known; each SBOM is a
-// CycloneDX document, ours or syft's. It fails if the first of them is below the
-// bars.
+// The images and their lists are in CACHE/harbour, where harbour puts them. The
+// scanner is bin/plimsoll; syft is measured beside it if it is in CACHE/peers. It
+// fails if plimsoll is below the bars.
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
-	"strings"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"syscall"
 	"text/tabwriter"
 )
 
-// The bars for the first scanner.
+// The bars for plimsoll.
 const (
 	barPackageRecall = 0.99
 	barNativeRecall  = 0.95
@@ -25,43 +30,100 @@ const (
 )
 
 func main() {
-	if err := run(os.Args[1:]); err != nil {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := errors.New("usage: accuracy CACHE IMAGE...")
+	if len(os.Args) > 2 {
+		err = run(ctx, os.Args[1], os.Args[2:])
+	}
+	stop()
+	if err != nil {
 		fmt.Fprintf(os.Stderr, "accuracy: error: %v\n", err)
 		os.Exit(1)
 	}
 }
 
-func run(args []string) error {
-	if len(args) < 2 {
-		return errors.New("usage: accuracy LIST NAME=SBOM")
-	}
-	truth, err := readList(args[0])
-	if err != nil {
-		return err
-	}
+func run(ctx context.Context, cache string, images []string) error {
 	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "SCANNER\tPACKAGES FOUND\tRECALL\tPRECISION\tNATIVE FOUND\tRECALL\tPRECISION")
-	var details []string
+	fmt.Fprintln(w, "IMAGE\tSCANNER\tPACKAGES FOUND\tRECALL\tPRECISION\tNATIVE FOUND\tRECALL\tPRECISION")
+	var mistakes []string
 	var failed error
-	for i, arg := range args[1:] {
-		name, file, _ := strings.Cut(arg, "=")
-		found, err := readSBOM(file)
+	for _, name := range images {
+		layout := filepath.Join(cache, "harbour")
+		truth, err := readList(filepath.Join(layout, name+".tsv"))
 		if err != nil {
 			return err
 		}
-		packages, native := score(truth.packages, found.packages, samePackage), score(truth.native, found.native, sameNative)
-		fmt.Fprintf(w, "%s\t%s\t%s\n", name, packages, native)
-		details = append(details, packages.mistakes(name)...)
-		details = append(details, native.mistakes(name)...)
-		if i == 0 && (packages.recall() < barPackageRecall || native.recall() < barNativeRecall || min(packages.precision(), native.precision()) < barPrecision) {
-			failed = fmt.Errorf("%s is below the bars: recall %.2f of packages and %.2f of native code, precision %.2f of both", name, barPackageRecall, barNativeRecall, barPrecision)
+		found, err := sbom(ctx, "bin/plimsoll", "sbom", "oci:"+layout+":"+name, "--no-cache", "-o", "cyclonedx")
+		if err != nil {
+			return err
+		}
+		c := compare(truth, found)
+		fmt.Fprintf(w, "%s\tplimsoll\t%s\n", name, c)
+		mistakes = append(mistakes, c.mistakes("plimsoll", name)...)
+		if !c.passes() {
+			failed = errors.Join(failed, fmt.Errorf("%s: below the bars: recall %.2f of packages and %.2f of native code, precision %.2f of both", name, barPackageRecall, barNativeRecall, barPrecision))
+		}
+		if err := peer(ctx, w, cache, name, truth); err != nil {
+			return err
 		}
 	}
 	if err := w.Flush(); err != nil {
 		return err
 	}
-	for _, line := range details {
+	for _, line := range mistakes {
 		fmt.Println(line)
 	}
 	return failed
+}
+
+// peer measures syft, if it is there. Its tool for layouts takes the only image
+// of a layout, so that it is given one through an archive.
+func peer(ctx context.Context, w io.Writer, cache, name string, truth lists) error {
+	syft := filepath.Join(cache, "peers", "syft")
+	if _, err := os.Stat(syft); err != nil {
+		return nil //nolint:nilerr // it is not asked for
+	}
+	dir, err := os.MkdirTemp(cache, "peer-")
+	if err != nil {
+		return fmt.Errorf("make folder: %w", err)
+	}
+	defer os.RemoveAll(dir)
+	if out, err := exec.CommandContext(ctx, "bin/plimsoll", "copy", "oci:"+filepath.Join(cache, "harbour")+":"+name, "oci:"+dir+"/image:"+name).CombinedOutput(); err != nil {
+		return fmt.Errorf("copy image: %w\n%s", err, out)
+	}
+	found, err := sbom(ctx, syft, "scan", "-q", "oci-dir:"+dir+"/image", "-o", "cyclonedx-json")
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(w, "%s\tsyft\t%s\n", name, compare(truth, found))
+	return nil
+}
+
+// sbom runs a scanner that writes CycloneDX.
+func sbom(ctx context.Context, program string, args ...string) (lists, error) {
+	cmd := exec.CommandContext(ctx, program, args...)
+	cmd.Env = append(os.Environ(), "SYFT_CHECK_FOR_APP_UPDATE=false")
+	cmd.Stderr = os.Stderr
+	out, err := cmd.Output()
+	if err != nil {
+		return lists{}, fmt.Errorf("run %s: %w", program, err)
+	}
+	return readSBOM(out)
+}
+
+// A comparison is of both lists.
+type comparison struct{ packages, native result }
+
+func compare(truth, found lists) comparison {
+	return comparison{score(truth.packages, found.packages, samePackage), score(truth.native, found.native, sameNative)}
+}
+
+func (c comparison) String() string { return c.packages.String() + "\t" + c.native.String() }
+
+func (c comparison) passes() bool {
+	return c.packages.recall() >= barPackageRecall && c.native.recall() >= barNativeRecall && min(c.packages.precision(), c.native.precision()) >= barPrecision
+}
+
+func (c comparison) mistakes(scanner, image string) []string {
+	return append(c.packages.mistakes(scanner+", "+image), c.native.mistakes(scanner+", "+image)...)
 }

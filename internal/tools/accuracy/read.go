@@ -61,14 +61,10 @@ type document struct {
 
 // readSBOM reads what a scanner reported. Files and the operating system as a
 // whole are no packages.
-func readSBOM(file string) (lists, error) {
-	b, err := os.ReadFile(file)
-	if err != nil {
-		return lists{}, fmt.Errorf("read SBOM: %w", err)
-	}
+func readSBOM(b []byte) (lists, error) {
 	var d document
 	if err := json.Unmarshal(b, &d); err != nil {
-		return lists{}, fmt.Errorf("read SBOM %q: %w", file, err)
+		return lists{}, fmt.Errorf("read SBOM: %w", err)
 	}
 	var l lists
 	for _, c := range d.Components {

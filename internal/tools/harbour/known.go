@@ -16,8 +16,15 @@ import (
 	"plimsoll/internal/tools/debian"
 )
 
-// known is the name of the image whose content is known, and of the list of it.
-const known = "known"
+// known are the images whose content is known, by the parts that make them.
+// Beside each lies a list of what is in it, NAME.tsv.
+var known = map[string][]func(*builder, context.Context, *facts) ([]layer, error){
+	"known": {
+		(*builder).knownSystem, (*builder).knownGo, (*builder).knownNPM, (*builder).knownPython, (*builder).knownVendor,
+		(*builder).knownStatic, (*builder).knownJava, (*builder).knownNotes,
+	},
+	"known-rpm": {(*builder).knownRPM, (*builder).knownVendor, (*builder).knownGo, (*builder).knownJava},
+}
 
 // A fact is one thing that is in the known image, and says how that is known
 // without looking at the image.
@@ -43,24 +50,22 @@ func (f *facts) write(file string) error {
 	return os.WriteFile(file, []byte(text), 0o644)
 }
 
-// knownImage builds the image and CACHE/harbour/known.tsv.
-func (b *builder) knownImage(ctx context.Context) error {
-	say("image %s", known)
+// knownImage builds the image name and writes its list.
+func (b *builder) knownImage(ctx context.Context, name string) error {
+	say("image %s", name)
 	f := &facts{}
 	var layers []layer
-	for _, make := range []func(context.Context, *facts) ([]layer, error){
-		b.knownSystem, b.knownGo, b.knownNPM, b.knownPython, b.knownVendor, b.knownStatic, b.knownJava, b.knownNotes,
-	} {
-		more, err := make(ctx, f)
+	for _, part := range known[name] {
+		more, err := part(b, ctx, f)
 		if err != nil {
 			return err
 		}
 		layers = append(layers, more...)
 	}
-	if err := b.layout.image(known, runtime.GOARCH, layers); err != nil {
+	if err := b.layout.image(name, runtime.GOARCH, layers); err != nil {
 		return err
 	}
-	return f.write(filepath.Join(b.layout.dir, known+".tsv"))
+	return f.write(filepath.Join(b.layout.dir, name+".tsv"))
 }
 
 // nano is installed in one layer and removed in the next.
