@@ -22,8 +22,8 @@ test: build images ## run every test, the demo as the last
 build: tools ## build bin/plimsoll
 	@$(WITH_TOOLS) go build -trimpath -o bin/ ./cmd/...
 
-bench: build ## measure scan, start and check against their bars
-	@$(WITH_TOOLS) go run ./internal/tools/harbour $(CACHE) big
+bench: build ## measure against the bars and the peers (downloads 1 GB and builds syft once)
+	@$(WITH_TOOLS) go run ./internal/tools/harbour $(CACHE) big mix single even huge
 	@$(WITH_TOOLS) go run ./internal/tools/bench $(CACHE)
 
 accuracy: build ## measure how much of images of known content is found, and that nothing else is
