@@ -1,7 +1,5 @@
 package secret
 
-import "bytes"
-
 // anchor is a text that every secret of some kind has. The search looks for its
 // letters from skip on, where they are rarer: there must be four or more.
 type anchor struct {
@@ -12,35 +10,35 @@ type anchor struct {
 
 // anchors are all that is looked for.
 var anchors = []anchor{
-	{" PRIVATE KEY", 7, (*search).pem},
+	{" PRIVATE KEY", 2, (*search).pem},
 	{"AKIA", 0, (*search).awsID},
 	{"ASIA", 0, (*search).awsID},
-	{"secret_access_key", 4, (*search).awsSecret},
-	{"SECRET_ACCESS_KEY", 4, (*search).awsSecret},
-	{"AccountKey=", 4, (*search).azureStorage},
-	{"SharedAccessKey=", 7, (*search).azureStorage},
+	{"secret_access_key", 12, (*search).awsSecret},
+	{"SECRET_ACCESS_KEY", 13, (*search).awsSecret},
+	{"AccountKey=", 6, (*search).azureStorage},
+	{"SharedAccessKey=", 5, (*search).azureStorage},
 	{"AIza", 0, (*search).google},
 	{"ghp_", 0, (*search).github},
 	{"gho_", 0, (*search).github},
 	{"ghu_", 0, (*search).github},
 	{"ghs_", 0, (*search).github},
 	{"ghr_", 0, (*search).github},
-	{"github_pat_", 4, (*search).githubFine},
+	{"github_pat_", 3, (*search).githubFine},
 	{"glpat-", 0, (*search).gitlab},
 	{"xoxb-", 0, (*search).slack},
 	{"xoxp-", 0, (*search).slack},
 	{"xoxa-", 0, (*search).slack},
 	{"xoxr-", 0, (*search).slack},
 	{"xoxs-", 0, (*search).slack},
-	{"hooks.slack.com/services/", 6, (*search).slackHook},
+	{"hooks.slack.com/services/", 1, (*search).slackHook},
 	{"npm_", 0, (*search).npm},
-	{"_authToken", 5, (*search).npmAuth},
-	{"pypi-AgEI", 4, (*search).pypi},
-	{"dckr_pat_", 1, (*search).dockerHub},
+	{"_authToken", 4, (*search).npmAuth},
+	{"pypi-AgEI", 5, (*search).pypi},
+	{"dckr_pat_", 2, (*search).dockerHub},
 	{"hvs.", 0, (*search).vault},
-	{"sk_live_", 1, (*search).stripe},
-	{"rk_live_", 1, (*search).stripe},
-	{"client-key-data", 4, (*search).kubernetes},
+	{"sk_live_", 0, (*search).stripe},
+	{"rk_live_", 0, (*search).stripe},
+	{"client-key-data", 8, (*search).kubernetes},
 	{"eyJh", 0, (*search).jwt},
 	{"eyJ0", 0, (*search).jwt},
 	{"eyJr", 0, (*search).jwt},
@@ -54,8 +52,9 @@ const stride = 3
 // pairs says which pairs of letters may be a part of an anchor: one bit each,
 // eight kilobytes, and which anchors those are.
 type pairs struct {
-	bits [1 << 16 / 64]uint64
-	of   map[uint16][]candidate
+	bits  [1 << 16 / 64]uint64
+	of    [1 << 16]uint8 // place in lists
+	lists [][]candidate
 }
 
 // candidate is an anchor and where in it the pair stands.
@@ -67,13 +66,17 @@ type candidate struct {
 var table = newPairs()
 
 func newPairs() *pairs {
-	p := &pairs{of: map[uint16][]candidate{}}
+	p := &pairs{lists: make([][]candidate, 1)}
 	for i := range anchors {
 		a := &anchors[i]
 		for k := a.skip; k < a.skip+stride; k++ {
 			v := pair(a.text[k], a.text[k+1])
 			p.bits[v/64] |= 1 << (v % 64)
-			p.of[v] = append(p.of[v], candidate{a, k})
+			if p.of[v] == 0 {
+				p.of[v] = uint8(len(p.lists)) // #nosec G115 -- three for each of some thirty anchors
+				p.lists = append(p.lists, nil)
+			}
+			p.lists[p.of[v]] = append(p.lists[p.of[v]], candidate{a, k})
 		}
 	}
 	return p
@@ -89,8 +92,8 @@ func find(text []byte, fn func(a *anchor, at int)) {
 		if bits[v/64]&(1<<(v%64)) == 0 {
 			continue
 		}
-		for _, c := range table.of[v] {
-			if at := i - c.at; at >= 0 && bytes.HasPrefix(text[at:], []byte(c.anchor.text)) {
+		for _, c := range table.lists[table.of[v]] {
+			if at := i - c.at; at >= 0 && len(text)-at >= len(c.anchor.text) && string(text[at:at+len(c.anchor.text)]) == c.anchor.text {
 				fn(c.anchor, at)
 			}
 		}

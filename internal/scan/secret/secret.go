@@ -83,7 +83,7 @@ func (Extractor) Extract(_ context.Context, f scan.File) (inventory.Found, error
 var samples = map[string]bool{
 	"test": true, "tests": true, "testdata": true, "testing": true, "__tests__": true, "fixtures": true, "spec": true,
 	"example": true, "examples": true, "sample": true, "samples": true, "demo": true, "demos": true, "doc": true, "docs": true, "man": true,
-	"node_modules": true, "site-packages": true, "dist-packages": true,
+	"node_modules": true, "site-packages": true, "dist-packages": true, "vendor": true, "vendored": true, "third_party": true,
 }
 
 // sample reports whether what lies at p was likely published: it came with a
