@@ -42,6 +42,7 @@ type Found struct {
 	Owned      []Owned     `json:"owned,omitempty"`
 	Distro     *Distro     `json:"distro,omitempty"`
 	Terms      []Terms     `json:"terms,omitempty"`
+	Secrets    []Secret    `json:"secrets,omitempty"`
 	// Unless is a directory: the components count only if nothing was recognised
 	// below it. A lock file says what somebody meant to install; the folder next
 	// to it says what is there.
@@ -68,7 +69,7 @@ type Terms struct {
 
 // Empty reports whether nothing was found.
 func (f *Found) Empty() bool {
-	return len(f.Components) == 0 && len(f.Owned) == 0 && f.Distro == nil && len(f.Terms) == 0
+	return len(f.Components) == 0 && len(f.Owned) == 0 && f.Distro == nil && len(f.Terms) == 0 && len(f.Secrets) == 0
 }
 
 // Lasting reports whether the facts may be kept: the layer was read completely,

@@ -12,6 +12,7 @@ import (
 	"plimsoll/internal/scan/pacman"
 	"plimsoll/internal/scan/python"
 	"plimsoll/internal/scan/rpm"
+	"plimsoll/internal/scan/secret"
 )
 
 // Extractors returns all extractors.
@@ -27,5 +28,6 @@ func Extractors() []scan.Extractor {
 		node.Packages{},
 		node.Locks{},
 		python.Extractor{},
+		secret.Extractor{},
 	}
 }

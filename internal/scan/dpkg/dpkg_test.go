@@ -107,8 +107,8 @@ func TestOwned(t *testing.T) {
 	}{
 		{
 			"var/lib/dpkg/info/python3-x:amd64.list",
-			"/.\n/usr\n/usr/lib\n/usr/lib/python3\n/" + metadata + "\n/usr/bin\n/usr/bin/x\n/usr/bin/x2\n/opt/vendor/y.egg-info\n/usr/lib/node_modules/npm/package.json\n/usr/share/doc/x/copyright\n",
-			[]inventory.Owned{deb(metadata, "python3-x", ""), deb("usr/bin/x", "python3-x", ""), deb("usr/bin/x2", "python3-x", "")},
+			"/.\n/usr\n/usr/lib\n/usr/lib/python3\n/" + metadata + "\n/usr/bin\n/usr/bin/x\n/usr/bin/x2\n/usr/lib/x\n/usr/lib/libx.so.1\n/opt/vendor/y.egg-info\n/usr/lib/node_modules/npm/package.json\n/usr/share/doc/x/copyright\n",
+			[]inventory.Owned{deb(metadata, "python3-x", ""), deb("usr/bin/x", "python3-x", ""), deb("usr/bin/x2", "python3-x", ""), deb("usr/lib/libx.so.1", "python3-x", "")},
 		},
 		{
 			"var/lib/dpkg/info/python3-x:amd64.md5sums",

@@ -16,8 +16,11 @@ const foreign = "usr/lib/node_modules/"
 // space, and a space or an asterisk.
 const md5Size = 32 + 2
 
-// listed claims the paths of a list. Folders are in it, too, each before what
-// lies in it, which tells them.
+// listed claims programs and libraries of a list, and metadata of a language's
+// packages. dpkg writes the sums of every package beside its list, so that what
+// else is listed would be said twice; these are kept for images whose sums
+// somebody removed. Folders are in the list, too, each before what lies in it,
+// which tells them.
 func listed(r io.Reader, pkg string, claims *scan.Claims) error {
 	var last []byte
 	err := lines(r, func(line []byte, whole bool) error {
@@ -25,7 +28,7 @@ func listed(r io.Reader, pkg string, claims *scan.Claims) error {
 			line = nil
 		}
 		folder := len(line) > len(last) && line[len(last)] == '/' && bytes.HasPrefix(line, last)
-		if !folder {
+		if !folder && program(last) {
 			if err := claim(claims, last, pkg, nil); err != nil {
 				return err
 			}
@@ -36,7 +39,22 @@ func listed(r io.Reader, pkg string, claims *scan.Claims) error {
 	if err != nil {
 		return err
 	}
+	if !program(last) {
+		return nil
+	}
 	return claim(claims, last, pkg, nil)
+}
+
+// program reports whether a path by itself says that a program, a library or
+// metadata lies there.
+func program(path []byte) bool {
+	i := max(bytes.LastIndexByte(path, '/'), 0)
+	dir, name := path[:i], path[i:]
+	switch string(dir[bytes.LastIndexByte(dir, '/')+1:]) {
+	case "bin", "sbin", "games", "libexec":
+		return true
+	}
+	return bytes.Contains(name, []byte(".so")) || scan.MayOwn(string(bytes.TrimPrefix(name, []byte("/"))))
 }
 
 // summed claims the paths of a list of MD5 sums, in the form of md5sum(1).
