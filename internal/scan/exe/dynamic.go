@@ -11,8 +11,11 @@ func (i *Info) readELF(s *source, head []byte) {
 	if f == nil {
 		return
 	}
-	i.file = f
-	i.BuildID = f.note("GNU", 3)
+	i.elf = f
+	for _, s := range f.sections {
+		i.sections = append(i.sections, named{s.name, s.file})
+	}
+	i.BuildID = f.note("GNU", noteBuildID)
 	i.readDynamic(f)
 }
 

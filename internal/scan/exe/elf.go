@@ -13,7 +13,7 @@ type elfFile struct {
 	wide     bool // of 64 bits
 	machine  elf.Machine
 	segments []segment
-	sections []Section
+	sections []section
 	symtab   Range // dynamic symbols, of known or guessed size
 	strtab   Range // their names
 }
@@ -25,14 +25,12 @@ type segment struct {
 	address uint64
 }
 
-// Section is a section of an ELF file.
-type Section struct {
-	Name    string
-	Type    elf.SectionType
-	Address uint64
-	File    Range // empty if it takes no place in the file
-	link    uint32
-	name    uint32
+type section struct {
+	name string
+	kind elf.SectionType
+	file Range // empty if it takes no place in the file
+	link uint32
+	text uint32 // where the name stands
 }
 
 // words reads the fields of a table's entry one after the other.
@@ -179,22 +177,22 @@ func (f *elfFile) readSections(shoff uint64, entsize uint16, n int64, names uint
 	b := f.bytes(Range{clamp(shoff), n * int64(size)}, maxSections*64)
 	for ; len(b) >= size; b = b[size:] {
 		w := f.words(b[:size])
-		s := Section{name: w.word(), Type: elf.SectionType(w.word())}
+		s := section{text: w.word(), kind: elf.SectionType(w.word())}
 		w.native() // flags
-		s.Address = w.native()
-		s.File.Offset, s.File.Size = clamp(w.native()), clamp(w.native())
+		w.native() // address
+		s.file.Offset, s.file.Size = clamp(w.native()), clamp(w.native())
 		s.link = w.word()
-		if s.Type == elf.SHT_NOBITS || s.Type == elf.SHT_NULL {
-			s.File = Range{}
+		if s.kind == elf.SHT_NOBITS || s.kind == elf.SHT_NULL {
+			s.file = Range{}
 		}
 		f.sections = append(f.sections, s)
 	}
 	if int64(names) >= int64(len(f.sections)) {
 		return
 	}
-	strings := f.bytes(f.sections[names].File, maxNotes)
+	texts := f.bytes(f.sections[names].file, maxNotes)
 	for i := range f.sections {
-		f.sections[i].Name = textAt(strings, f.sections[i].name)
+		f.sections[i].name = textAt(texts, f.sections[i].text)
 	}
 }
 

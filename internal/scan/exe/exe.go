@@ -57,17 +57,36 @@ type Info struct {
 	Needed  []string // libraries that it loads when it starts, as it names them
 	Soname  string   // the name that others load it by
 	BuildID []byte   // that the linker gave it: the GNU one of ELF, the UUID of Mach-O
-	file    *elfFile
+
+	sections []named
+	elf      *elfFile
+}
+
+// named is a section by its name.
+type named struct {
+	name string
+	file Range
+}
+
+// Section returns where the section of that name lies in the file; ok is false if
+// there is none, as in a file whose section table was removed. The range was not
+// compared with the file's size.
+func (i *Info) Section(name string) (r Range, ok bool) {
+	for _, s := range i.sections {
+		if s.name == name {
+			return s.file, true
+		}
+	}
+	return Range{}, false
 }
 
 // Bounds of what is read of one file.
 const (
-	maxHeaders  = 4096     // program headers, load commands
+	maxHeaders  = 4096 // program headers, load commands
 	maxSections = 1 << 16
 	maxNeeded   = 4096
-	maxName     = 4096     // bytes of a name
-	maxStrings  = 64 << 20 // bytes of a string table
-	maxNotes    = 1 << 20  // bytes of a section of notes
+	maxName     = 4096    // bytes of a name
+	maxNotes    = 1 << 20 // bytes of a section of notes
 )
 
 // Read reads what the file of that size says about itself.
@@ -82,7 +101,9 @@ func Read(r io.ReaderAt, size int64) *Info {
 		info.readMachO(&source{r, size}, head[:n])
 	case PE:
 		info.readPE(&source{r, size}, head[:n])
-	case None, Wasm:
+	case Wasm:
+		info.readWasm(&source{r, size})
+	case None:
 	}
 	return info
 }

@@ -1,6 +1,7 @@
 package exe
 
 import (
+	"bytes"
 	"debug/macho"
 	"encoding/binary"
 )
@@ -38,10 +39,11 @@ func (i *Info) readMachO(s *source, head []byte) {
 	if len(head) < 28 {
 		return
 	}
-	i.loadCommands(s.bytes(Range{base + size, int64(order.Uint32(head[20:]))}, maxNotes), order)
+	i.loadCommands(s.bytes(Range{base + size, int64(order.Uint32(head[20:]))}, maxNotes), order, base)
 }
 
-func (i *Info) loadCommands(b []byte, order binary.ByteOrder) {
+// loadCommands reads the commands of the file that begins at base.
+func (i *Info) loadCommands(b []byte, order binary.ByteOrder, base int64) {
 	for n := 0; len(b) >= 24 && n < maxHeaders; n++ {
 		kind, size := order.Uint32(b), int64(order.Uint32(b[4:]))
 		if size < 8 || size > int64(len(b)) {
@@ -57,6 +59,24 @@ func (i *Info) loadCommands(b []byte, order binary.ByteOrder) {
 			i.Soname = textAt(command, order.Uint32(command[8:]))
 		case kind == 0x1b: // UUID
 			i.BuildID = command[8:24]
+		case kind == 0x01:
+			i.machoSections(command, order, base, 56, 68)
+		case kind == 0x19:
+			i.machoSections(command, order, base, 72, 80)
 		}
+	}
+}
+
+// machoSections reads the sections of a segment, which follow its header.
+func (i *Info) machoSections(b []byte, order binary.ByteOrder, base int64, header, entry int) {
+	if len(b) < header {
+		return
+	}
+	for b = b[header:]; len(b) >= entry && len(i.sections) < maxSections; b = b[entry:] {
+		size, offset := clamp(uint64(order.Uint32(b[36:]))), int64(order.Uint32(b[40:]))
+		if entry == 80 {
+			size, offset = clamp(order.Uint64(b[40:])), int64(order.Uint32(b[48:]))
+		}
+		i.sections = append(i.sections, named{string(bytes.TrimRight(b[:16], "\x00")), Range{base + offset, size}})
 	}
 }

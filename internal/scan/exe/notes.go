@@ -13,8 +13,8 @@ const (
 // note returns what the first note of that owner and type holds.
 func (f *elfFile) note(owner string, kind uint32) []byte {
 	for _, s := range f.sections {
-		if s.Type == elf.SHT_NOTE {
-			if d := f.noteIn(s.File, owner, kind); d != nil {
+		if s.kind == elf.SHT_NOTE {
+			if d := f.noteIn(s.file, owner, kind); d != nil {
 				return d
 			}
 		}
@@ -51,8 +51,8 @@ func align4(n int64) int64 { return (n + 3) &^ 3 }
 // Package returns the text of the note .note.package, JSON by its specification;
 // nil if the file has none.
 func (i *Info) Package() []byte {
-	if i.file == nil {
+	if i.elf == nil {
 		return nil
 	}
-	return i.file.note("FDO", notePackage)
+	return i.elf.note("FDO", notePackage)
 }

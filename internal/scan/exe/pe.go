@@ -1,6 +1,9 @@
 package exe
 
-import "encoding/binary"
+import (
+	"bytes"
+	"encoding/binary"
+)
 
 // peFile is the structure of a PE file (Microsoft's "PE Format").
 type peFile struct {
@@ -10,8 +13,9 @@ type peFile struct {
 }
 
 type peSection struct {
-	address, size uint32
-	file          Range
+	name    string
+	address uint32
+	file    Range
 }
 
 const (
@@ -23,6 +27,9 @@ func (i *Info) readPE(s *source, head []byte) {
 	f := openPE(s, head)
 	if f == nil {
 		return
+	}
+	for _, x := range f.sections {
+		i.sections = append(i.sections, named{x.name, x.file})
 	}
 	for at := f.imports; at != 0 && len(i.Needed) < maxNeeded; at += 20 {
 		entry := f.bytes(f.at(at, 20), 20)
@@ -59,7 +66,7 @@ func openPE(s *source, head []byte) *peFile {
 	table := s.bytes(Range{header + peOptional + optional, sections * 40}, peMaxTable)
 	for ; len(table) >= 40; table = table[40:] {
 		f.sections = append(f.sections, peSection{
-			address: binary.LittleEndian.Uint32(table[12:]), size: binary.LittleEndian.Uint32(table[8:]),
+			name: string(bytes.TrimRight(table[:8], "\x00")), address: binary.LittleEndian.Uint32(table[12:]),
 			file: Range{int64(binary.LittleEndian.Uint32(table[20:])), int64(binary.LittleEndian.Uint32(table[16:]))},
 		})
 	}

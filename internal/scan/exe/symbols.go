@@ -1,106 +1,117 @@
 package exe
 
 import (
+	"bytes"
 	"debug/elf"
+	"encoding/binary"
 )
 
-// maxSymbols bounds the symbols that are looked through.
-const maxSymbols = 1 << 21
+// Bounds of looking for symbols.
+const (
+	maxSymbols = 1 << 21
+	maxPlaces  = 1 << 12 // of a name among the names
+	chunkSize  = 64 << 10
+)
 
-// Section returns the section of that name; ok is false if there is none, as in a
-// file without a section table.
-func (i *Info) Section(name string) (s Section, ok bool) {
-	if i.file == nil {
-		return s, false
-	}
-	for _, s := range i.file.sections {
-		if s.Name == name {
-			return s, true
-		}
-	}
-	return s, false
+// Symbol is a dynamic symbol that an ELF file defines.
+type Symbol struct {
+	Name  string
+	Value uint64 // an address
+	Size  uint64 // bytes
 }
 
 // Exports reports whether the file defines a dynamic symbol of that name for
 // others to use.
 func (i *Info) Exports(name string) bool {
-	defined := false
-	i.Symbols(func(s Symbol) bool {
-		defined = s.Name == name && s.Section != uint16(elf.SHN_UNDEF)
-		return !defined
-	}, name)
-	return defined
+	_, ok := i.Symbol(name)
+	return ok
 }
 
-// Symbol is a symbol of an ELF file.
-type Symbol struct {
-	Name    string
-	Section uint16
-	Value   uint64
-	Size    uint64
-}
-
-// Symbols calls yield for the symbols that have one of the names, in the dynamic
-// table and in that of the linker, until it returns false.
-func (i *Info) Symbols(yield func(Symbol) bool, names ...string) {
-	if i.file == nil {
-		return
+// Symbol returns the dynamic symbol of that name that the file defines; ok is
+// false if there is none.
+func (i *Info) Symbol(name string) (s Symbol, ok bool) {
+	f := i.elf
+	if f == nil || f.symtab.Size == 0 {
+		return s, false
 	}
-	f := i.file
-	more := f.symbols(f.symtab, f.strtab, names, yield)
-	for _, s := range f.sections {
-		if more && (s.Type == elf.SHT_SYMTAB || s.Type == elf.SHT_DYNSYM && f.symtab.Size == 0) && int64(s.link) < int64(len(f.sections)) {
-			more = f.symbols(s.File, f.sections[s.link].File, names, yield)
-		}
+	places := f.places(f.strtab, name)
+	if len(places) == 0 {
+		return s, false
 	}
-}
-
-func (f *elfFile) symbols(table, texts Range, names []string, yield func(Symbol) bool) bool {
 	size := int64(24)
 	if !f.wide {
 		size = 16
 	}
-	texts.Size = min(texts.Size, f.size-texts.Offset)
-	strings := f.bytes(texts, maxStrings)
-	if table.Size <= 0 || strings == nil {
-		return true
-	}
-	const chunk = 4096
-	left := min(table.Size/size, (f.size-table.Offset)/size, maxSymbols)
-	for at := table.Offset; left > 0; at += chunk * size {
-		b := f.bytes(Range{at, min(left, chunk) * size}, chunk*24)
-		if b == nil {
-			return true
-		}
-		left -= chunk
+	left := min(f.symtab.Size, f.size-f.symtab.Offset, maxSymbols*size) / size * size
+	for at := f.symtab.Offset; left > 0; at += chunkSize / size * size {
+		b := f.bytes(Range{at, min(left, chunkSize/size*size)}, chunkSize)
+		left -= int64(len(b))
 		for ; int64(len(b)) >= size; b = b[size:] {
-			s := f.symbol(b[:size], strings, names)
-			if s.Name != "" && !yield(s) {
-				return false
+			if !places[f.order.Uint32(b)] {
+				continue
+			}
+			if s, ok := f.symbol(b[:size]); ok {
+				s.Name = name
+				return s, true
 			}
 		}
 	}
-	return true
+	return s, false
 }
 
-// symbol decodes a symbol if it has one of the names.
-func (f *elfFile) symbol(b, strings []byte, names []string) (s Symbol) {
-	w := f.words(b)
-	name := w.word()
-	for _, n := range names {
-		if end := int64(name) + int64(len(n)); end < int64(len(strings)) && string(strings[name:end]) == n && strings[end] == 0 {
-			s.Name = n
+// places returns where the zero-terminated name stands among the names, which may
+// be at the end of a longer one.
+func (f *elfFile) places(texts Range, name string) map[uint32]bool {
+	want := append([]byte(name), 0)
+	places := map[uint32]bool{}
+	overlap := int64(len(want) - 1)
+	for at := int64(0); at < texts.Size; at += chunkSize - overlap {
+		b := f.bytes(Range{texts.Offset + at, min(chunkSize, texts.Size-at)}, chunkSize)
+		for from := 0; len(places) < maxPlaces; {
+			n := bytes.Index(b[from:], want)
+			if n < 0 {
+				break
+			}
+			places[uint32(at+int64(from+n))] = true //nolint:gosec // names are counted in 32 bits
+			from += n + 1
+		}
+		if int64(len(b)) < chunkSize {
+			break
 		}
 	}
-	if s.Name == "" {
-		return s
-	}
+	return places
+}
+
+// symbol decodes a symbol; ok is false if it is only used here and defined
+// elsewhere.
+func (f *elfFile) symbol(b []byte) (s Symbol, ok bool) {
+	section := f.order.Uint16(b[14:])
 	if f.wide {
-		s.Section = f.order.Uint16(b[6:])
+		section = f.order.Uint16(b[6:])
 		s.Value, s.Size = f.order.Uint64(b[8:]), f.order.Uint64(b[16:])
-		return s
+	} else {
+		s.Value, s.Size = uint64(f.order.Uint32(b[4:])), uint64(f.order.Uint32(b[8:]))
 	}
-	s.Value, s.Size = uint64(w.word()), uint64(w.word())
-	s.Section = f.order.Uint16(b[14:])
-	return s
+	return s, section != uint16(elf.SHN_UNDEF)
+}
+
+// Content returns the bytes that are loaded at an address; nil if the file does
+// not hold them or there are more than limit.
+func (i *Info) Content(address uint64, size, limit int64) []byte {
+	if i.elf == nil {
+		return nil
+	}
+	r, ok := i.elf.offset(address)
+	if !ok || size > r.Size {
+		return nil
+	}
+	return i.elf.bytes(Range{r.Offset, size}, limit)
+}
+
+// Order returns the order of bytes in numbers of an ELF file.
+func (i *Info) Order() binary.ByteOrder {
+	if i.elf == nil {
+		return binary.LittleEndian
+	}
+	return i.elf.order
 }
