@@ -7,6 +7,7 @@ import (
 	"plimsoll/internal/scan/brew"
 	"plimsoll/internal/scan/dpkg"
 	"plimsoll/internal/scan/gobinary"
+	"plimsoll/internal/scan/java"
 	"plimsoll/internal/scan/nix"
 	"plimsoll/internal/scan/node"
 	"plimsoll/internal/scan/pacman"
@@ -27,5 +28,7 @@ func Extractors() []scan.Extractor {
 		node.Packages{},
 		node.Locks{},
 		python.Extractor{},
+		java.Extractor{},
+		java.Releases{},
 	}
 }
