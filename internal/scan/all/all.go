@@ -13,6 +13,7 @@ import (
 	"plimsoll/internal/scan/pacman"
 	"plimsoll/internal/scan/python"
 	"plimsoll/internal/scan/rpm"
+	"plimsoll/internal/scan/ruby"
 )
 
 // Extractors returns all extractors.
@@ -30,5 +31,7 @@ func Extractors() []scan.Extractor {
 		python.Extractor{},
 		java.Extractor{},
 		java.Releases{},
+		ruby.Gems{},
+		ruby.Locks{},
 	}
 }
