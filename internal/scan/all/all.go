@@ -11,6 +11,7 @@ import (
 	"plimsoll/internal/scan/nix"
 	"plimsoll/internal/scan/node"
 	"plimsoll/internal/scan/pacman"
+	"plimsoll/internal/scan/php"
 	"plimsoll/internal/scan/python"
 	"plimsoll/internal/scan/rpm"
 	"plimsoll/internal/scan/ruby"
@@ -33,5 +34,9 @@ func Extractors() []scan.Extractor {
 		java.Releases{},
 		ruby.Gems{},
 		ruby.Locks{},
+		php.Composer{},
+		php.Locks{},
+		php.PEAR{},
+		php.WordPress{},
 	}
 }
