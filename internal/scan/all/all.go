@@ -7,11 +7,14 @@ import (
 	"plimsoll/internal/scan/brew"
 	"plimsoll/internal/scan/dpkg"
 	"plimsoll/internal/scan/gobinary"
+	"plimsoll/internal/scan/java"
 	"plimsoll/internal/scan/nix"
 	"plimsoll/internal/scan/node"
 	"plimsoll/internal/scan/pacman"
+	"plimsoll/internal/scan/php"
 	"plimsoll/internal/scan/python"
 	"plimsoll/internal/scan/rpm"
+	"plimsoll/internal/scan/ruby"
 	"plimsoll/internal/scan/secret"
 )
 
@@ -29,5 +32,13 @@ func Extractors() []scan.Extractor {
 		node.Locks{},
 		python.Extractor{},
 		secret.Extractor{},
+		java.Extractor{},
+		java.Releases{},
+		ruby.Gems{},
+		ruby.Locks{},
+		php.Composer{},
+		php.Locks{},
+		php.PEAR{},
+		php.WordPress{},
 	}
 }
