@@ -46,7 +46,7 @@ var within = map[string][]string{
 	"image":          {"oci"},
 	"rootfs":         {"image"},
 	"scan":           {"image"},
-	"scan/":          {"scan", "image"},
+	"scan/":          {"scan", "image", "scan/metadata", "scan/zipdir"},
 	"scan/all":       {"scan", "scan/"},
 	"gate":           {"image", "key", "trust", "scan", "match"},
 	"seal":           {"seal/"},

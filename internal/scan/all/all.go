@@ -20,6 +20,7 @@ func Extractors() []scan.Extractor {
 		gobinary.Extractor{},
 		node.Packages{},
 		node.Locks{},
+		node.Zips{},
 		python.Extractor{},
 	}
 }
