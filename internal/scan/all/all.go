@@ -22,5 +22,9 @@ func Extractors() []scan.Extractor {
 		node.Locks{},
 		node.Zips{},
 		python.Extractor{},
+		python.Records{},
+		python.Archives{},
+		python.Conda{},
+		python.Locks{},
 	}
 }

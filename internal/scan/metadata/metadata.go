@@ -109,3 +109,18 @@ func Inside(dir, name string) (string, bool) {
 	}
 	return p, true
 }
+
+// Project reports whether the file at p may speak for a project of the image:
+// it does not lie in a package that was installed, or where distributions do.
+func Project(p string) bool {
+	if strings.HasPrefix(p, "usr/") && !strings.HasPrefix(p, "usr/src/") && !strings.HasPrefix(p, "usr/local/") {
+		return false
+	}
+	for element := range strings.SplitSeq(p, "/") {
+		switch element {
+		case "node_modules", "site-packages", "dist-packages", "testdata", "fixtures", "test-fixtures":
+			return false
+		}
+	}
+	return true
+}
