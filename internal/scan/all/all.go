@@ -5,6 +5,7 @@ import (
 	"plimsoll/internal/scan"
 	"plimsoll/internal/scan/apk"
 	"plimsoll/internal/scan/dpkg"
+	"plimsoll/internal/scan/erlang"
 	"plimsoll/internal/scan/gobinary"
 	"plimsoll/internal/scan/node"
 	"plimsoll/internal/scan/python"
@@ -26,5 +27,7 @@ func Extractors() []scan.Extractor {
 		python.Archives{},
 		python.Conda{},
 		python.Locks{},
+		erlang.Applications{},
+		erlang.Locks{},
 	}
 }
