@@ -4,12 +4,19 @@ package all
 import (
 	"plimsoll/internal/scan"
 	"plimsoll/internal/scan/apk"
+	"plimsoll/internal/scan/conan"
+	"plimsoll/internal/scan/cpan"
+	"plimsoll/internal/scan/cran"
 	"plimsoll/internal/scan/dpkg"
 	"plimsoll/internal/scan/erlang"
 	"plimsoll/internal/scan/gobinary"
+	"plimsoll/internal/scan/hackage"
+	"plimsoll/internal/scan/luarocks"
 	"plimsoll/internal/scan/node"
+	"plimsoll/internal/scan/pub"
 	"plimsoll/internal/scan/python"
 	"plimsoll/internal/scan/rpm"
+	"plimsoll/internal/scan/swift"
 )
 
 // Extractors returns all extractors.
@@ -29,5 +36,12 @@ func Extractors() []scan.Extractor {
 		python.Locks{},
 		erlang.Applications{},
 		erlang.Locks{},
+		conan.Extractor{},
+		cpan.Extractor{},
+		cran.Extractor{},
+		hackage.Extractor{},
+		luarocks.Extractor{},
+		pub.Extractor{},
+		swift.Extractor{},
 	}
 }
