@@ -40,6 +40,7 @@ type Found struct {
 	Owned      []Owned     `json:"owned,omitempty"`
 	Distro     *Distro     `json:"distro,omitempty"`
 	Terms      []Terms     `json:"terms,omitempty"`
+	Claimed    []Claim     `json:"claimed,omitempty"` // what an SBOM says of the files of Components
 	// Unless is a directory: the components count only if nothing was recognised
 	// below it. A lock file says what somebody meant to install; the folder next
 	// to it says what is there.

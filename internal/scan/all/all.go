@@ -16,6 +16,7 @@ import (
 	"plimsoll/internal/scan/pub"
 	"plimsoll/internal/scan/python"
 	"plimsoll/internal/scan/rpm"
+	"plimsoll/internal/scan/sbom"
 	"plimsoll/internal/scan/swift"
 )
 
@@ -34,6 +35,7 @@ func Extractors() []scan.Extractor {
 		python.Archives{},
 		python.Conda{},
 		python.Locks{},
+		sbom.Extractor{},
 		erlang.Applications{},
 		erlang.Locks{},
 		conan.Extractor{},
