@@ -42,7 +42,11 @@ type Found struct {
 	Owned      []Owned     `json:"owned,omitempty"`
 	Distro     *Distro     `json:"distro,omitempty"`
 	Terms      []Terms     `json:"terms,omitempty"`
+<<<<<<< HEAD
 	Secrets    []Secret    `json:"secrets,omitempty"`
+=======
+	Claimed    []Claim     `json:"claimed,omitempty"` // what an SBOM says of the files of Components
+>>>>>>> lang2
 	// Unless is a directory: the components count only if nothing was recognised
 	// below it. A lock file says what somebody meant to install; the folder next
 	// to it says what is there.

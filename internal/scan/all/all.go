@@ -5,17 +5,26 @@ import (
 	"plimsoll/internal/scan"
 	"plimsoll/internal/scan/apk"
 	"plimsoll/internal/scan/brew"
+	"plimsoll/internal/scan/conan"
+	"plimsoll/internal/scan/cpan"
+	"plimsoll/internal/scan/cran"
 	"plimsoll/internal/scan/dpkg"
+	"plimsoll/internal/scan/erlang"
 	"plimsoll/internal/scan/gobinary"
+	"plimsoll/internal/scan/hackage"
 	"plimsoll/internal/scan/java"
+	"plimsoll/internal/scan/luarocks"
 	"plimsoll/internal/scan/nix"
 	"plimsoll/internal/scan/node"
 	"plimsoll/internal/scan/pacman"
 	"plimsoll/internal/scan/php"
+	"plimsoll/internal/scan/pub"
 	"plimsoll/internal/scan/python"
 	"plimsoll/internal/scan/rpm"
 	"plimsoll/internal/scan/ruby"
+	"plimsoll/internal/scan/sbom"
 	"plimsoll/internal/scan/secret"
+	"plimsoll/internal/scan/swift"
 )
 
 // Extractors returns all extractors.
@@ -30,6 +39,7 @@ func Extractors() []scan.Extractor {
 		gobinary.Extractor{},
 		node.Packages{},
 		node.Locks{},
+		node.Zips{},
 		python.Extractor{},
 		secret.Extractor{},
 		java.Extractor{},
@@ -40,5 +50,19 @@ func Extractors() []scan.Extractor {
 		php.Locks{},
 		php.PEAR{},
 		php.WordPress{},
+		python.Records{},
+		python.Archives{},
+		python.Conda{},
+		python.Locks{},
+		sbom.Extractor{},
+		erlang.Applications{},
+		erlang.Locks{},
+		conan.Extractor{},
+		cpan.Extractor{},
+		cran.Extractor{},
+		hackage.Extractor{},
+		luarocks.Extractor{},
+		pub.Extractor{},
+		swift.Extractor{},
 	}
 }
