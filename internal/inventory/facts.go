@@ -42,11 +42,8 @@ type Found struct {
 	Owned      []Owned     `json:"owned,omitempty"`
 	Distro     *Distro     `json:"distro,omitempty"`
 	Terms      []Terms     `json:"terms,omitempty"`
-<<<<<<< HEAD
 	Secrets    []Secret    `json:"secrets,omitempty"`
-=======
 	Claimed    []Claim     `json:"claimed,omitempty"` // what an SBOM says of the files of Components
->>>>>>> lang2
 	// Unless is a directory: the components count only if nothing was recognised
 	// below it. A lock file says what somebody meant to install; the folder next
 	// to it says what is there.
@@ -73,7 +70,7 @@ type Terms struct {
 
 // Empty reports whether nothing was found.
 func (f *Found) Empty() bool {
-	return len(f.Components) == 0 && len(f.Owned) == 0 && f.Distro == nil && len(f.Terms) == 0 && len(f.Secrets) == 0
+	return len(f.Components) == 0 && len(f.Owned) == 0 && f.Distro == nil && len(f.Terms) == 0 && len(f.Secrets) == 0 && len(f.Claimed) == 0
 }
 
 // Lasting reports whether the facts may be kept: the layer was read completely,
@@ -129,6 +126,13 @@ func (f *File) Weight() int64 {
 		for k := range f.Found[i].Owned {
 			o := &f.Found[i].Owned[k]
 			n += 72 + len(o.Path) + len(o.Sum)
+		}
+		n += 256 * len(f.Found[i].Secrets)
+		for k := range f.Found[i].Claimed {
+			n += 300
+			for j := range f.Found[i].Claimed[k].Files {
+				n += 72 + len(f.Found[i].Claimed[k].Files[j].Path) + len(f.Found[i].Claimed[k].Files[j].Sum)
+			}
 		}
 		for k := range f.Found[i].Terms {
 			n += 80

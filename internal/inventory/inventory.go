@@ -150,9 +150,11 @@ type Inventory struct {
 	Components []Component `json:"components"` // sorted by type, name, version
 	// Removed are the components that are in no file of the final image: a layer
 	// removed or replaced them. Their bytes still ship.
-	Removed    []Component  `json:"removed"`
-	Accounts   Accounts     `json:"accounts"` // of the files that can run
-	Unreadable []Unreadable `json:"unreadable"`
+	Removed    []Component   `json:"removed"`
+	Stated     []Stated      `json:"stated,omitempty"` // what SBOMs in the image say, and whether it is true
+	Accounts   Accounts      `json:"accounts"`         // of the files that can run
+	Secrets    []FoundSecret `json:"secrets"`          // in any layer, by layer and path
+	Unreadable []Unreadable  `json:"unreadable"`
 }
 
 // Complete reports whether everything in the image was read.

@@ -19,8 +19,8 @@ func identify(c *Component) identity {
 }
 
 // Merge replays the facts of an image's layers, bottom first, over each other
-// and sets the inventory's Layers, Distro, Components, Removed, Accounts and
-// Unreadable. bad says what is known to be bad and may be nil. What the
+// and sets the inventory's Layers, Distro, Components, Removed, Stated, Accounts,
+// Secrets and Unreadable. bad says what is known to be bad and may be nil. What the
 // layers could not tell (Image, Manifest, Platform, Layer.By and Base) is left alone.
 func (v *Inventory) Merge(layers []*Facts, bad Bad) {
 	r := &replay{files: map[string]*placed{}, tree: &tree{}, removed: map[Type]removal{}}
@@ -48,6 +48,9 @@ func (v *Inventory) Merge(layers []*Facts, bad Bad) {
 		v.Distro = *f.distro()
 	}
 	v.collect(r, bad)
+	v.DropPlans(r.plans())
+	v.checkStated(r, layers)
+	v.secrets(r, layers)
 	v.missing(r)
 	v.sort()
 }

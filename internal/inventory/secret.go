@@ -1,5 +1,12 @@
 package inventory
 
+import (
+	"cmp"
+	"slices"
+
+	"plimsoll/internal/ref"
+)
+
 // SecretKind says what a secret opens.
 type SecretKind string
 
@@ -44,4 +51,35 @@ type Secret struct {
 	// Minor says that it may open nothing: it is encrypted, an identifier only,
 	// short-lived, or lies where samples and tests lie.
 	Minor bool `json:"minor,omitempty"`
+}
+
+// FoundSecret is a secret and the layer that ships it.
+type FoundSecret struct {
+	Layer ref.Digest `json:"layer"`
+	Index int        `json:"index"`
+	Secret
+	// Visible says that the file is in the final image. One that a later layer
+	// removed still ships.
+	Visible bool `json:"visible"`
+}
+
+// secrets gathers those of all layers.
+func (v *Inventory) secrets(r *replay, layers []*Facts) {
+	v.Secrets = []FoundSecret{}
+	for i, f := range layers {
+		for k := range f.Files {
+			file := &f.Files[k]
+			there := r.files[file.Path]
+			for _, l := range file.Found {
+				for _, s := range l.Secrets {
+					s.Path = cmp.Or(s.Path, file.Path)
+					v.Secrets = append(v.Secrets, FoundSecret{Layer: f.Digest, Index: i, Secret: s, Visible: there != nil && there.layer == i})
+				}
+			}
+		}
+	}
+	slices.SortStableFunc(v.Secrets, func(a, b FoundSecret) int {
+		return cmp.Or(cmp.Compare(a.Index, b.Index), cmp.Compare(a.Path, b.Path), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Kind, b.Kind))
+	})
+	v.Secrets = slices.Compact(v.Secrets)
 }

@@ -20,7 +20,7 @@ const (
 	Confirmed    Verdict = "confirmed"    // other evidence says so, too
 	Unconfirmed  Verdict = "unconfirmed"  // nothing speaks for it or against it
 	Contradicted Verdict = "contradicted" // other evidence names another version only
-	Changed      Verdict = "changed"      // a file that it is said to have has another content
+	Altered      Verdict = "altered"      // a file that it is said to have has another content
 	Absent       Verdict = "absent"       // no file that it is said to have is there
 )
 
@@ -157,7 +157,7 @@ func (c *checker) look(p product) (verdict Verdict, detail string) {
 		got, ok := c.files(f.Path, f.Sum)
 		switch {
 		case ok && f.Sum != "" && got != "" && got != f.Sum:
-			return Changed, f.Path
+			return Altered, f.Path
 		case ok:
 			verdict, detail = "", ""
 		}

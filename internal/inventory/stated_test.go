@@ -63,7 +63,7 @@ func TestCheckStated(t *testing.T) {
 		{"two of them agree, nobody else", []Component{lib("1", "sbom", "sbom")}, nil, []string{"a 1 unconfirmed"}, []string{"a 1 [sbom sbom]"}},
 		{"its files are there", []Component{lib("1", "sbom")}, []Claim{claim(lib("1"), "bin/ok", "bin/unknown")}, []string{"a 1 unconfirmed"}, []string{"a 1 [sbom]"}},
 		{"some of its files are there", []Component{lib("1", "sbom")}, []Claim{claim(lib("1"), "bin/gone", "bin/ok")}, []string{"a 1 unconfirmed"}, []string{"a 1 [sbom]"}},
-		{"a file was changed", []Component{lib("1", "sbom")}, []Claim{claim(lib("1"), "bin/ok", "bin/changed")}, []string{"a 1 changed: bin/changed"}, []string{"a 1 [sbom]"}},
+		{"a file was changed", []Component{lib("1", "sbom")}, []Claim{claim(lib("1"), "bin/ok", "bin/changed")}, []string{"a 1 altered: bin/changed"}, []string{"a 1 [sbom]"}},
 		{"no file is there", []Component{lib("1", "sbom")}, []Claim{claim(lib("1"), "bin/gone")}, []string{"a 1 absent: bin/gone"}, nil},
 		{"no file is there, but others saw it", []Component{lib("1", "npm", "sbom")}, []Claim{claim(lib("1"), "bin/gone")}, []string{"a 1 absent: bin/gone"}, []string{"a 1 [npm sbom]"}},
 	} {

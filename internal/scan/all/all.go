@@ -14,6 +14,7 @@ import (
 	"plimsoll/internal/scan/hackage"
 	"plimsoll/internal/scan/java"
 	"plimsoll/internal/scan/luarocks"
+	"plimsoll/internal/scan/native"
 	"plimsoll/internal/scan/nix"
 	"plimsoll/internal/scan/node"
 	"plimsoll/internal/scan/pacman"
@@ -37,6 +38,7 @@ func Extractors() []scan.Extractor {
 		nix.Extractor{},
 		brew.Extractor{},
 		gobinary.Extractor{},
+		native.Extractor{},
 		node.Packages{},
 		node.Locks{},
 		node.Zips{},
