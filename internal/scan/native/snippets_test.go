@@ -131,7 +131,7 @@ func TestSnippets(t *testing.T) {
 				version = v
 			}
 			content := all["snippets/"+path]
-			found, err := Extractor{}.Extract(t.Context(), scantest.File("x", wrap(content, nil, "")))
+			found, err := extractor(t).Extract(t.Context(), scantest.File("x", wrap(content, nil, "")))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -155,7 +155,7 @@ func TestNegativeSnippets(t *testing.T) {
 		if !strings.HasPrefix(path, "negative/") {
 			continue
 		}
-		found, err := Extractor{}.Extract(t.Context(), scantest.File("x", wrap(content, nil, "")))
+		found, err := extractor(t).Extract(t.Context(), scantest.File("x", wrap(content, nil, "")))
 		if err != nil || len(found.Components) > 0 {
 			t.Errorf("%s: found %q, %v", path, scantest.Summary(found.Components), err)
 		}
