@@ -102,7 +102,7 @@ func (l *literal) UnmarshalYAML(unmarshal func(any) error) error {
 		if r > 0xff {
 			return fault.Errorf(fault.Invalid, "%q: %q is more than one byte: write its bytes", text, r)
 		}
-		b = append(b, byte(r))
+		b = append(b, byte(r)) //nolint:gosec // at most 0xff
 	}
 	*l = literal(b)
 	return nil
