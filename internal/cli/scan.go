@@ -14,6 +14,7 @@ import (
 	"plimsoll/internal/fault"
 	"plimsoll/internal/finding"
 	"plimsoll/internal/inventory"
+	"plimsoll/internal/match"
 	"plimsoll/internal/ref"
 )
 
@@ -26,8 +27,10 @@ type scanResult struct {
 	AsOf       time.Time              `json:"asOf,omitzero"` // of the oldest advisories used
 	Complete   bool                   `json:"complete"`      // everything was read, and advisories cover it
 	Uncovered  string                 `json:"uncovered,omitempty"`
-	Counts     map[string]int         `json:"counts"` // findings by severity, and "exploited"
+	Unspoken   int                    `json:"unspoken,omitempty"` // components of types that no advisories speak of
+	Counts     map[string]int         `json:"counts"`             // findings by severity, and "exploited"
 	Findings   []finding.Finding      `json:"findings"`
+	Accounts   inventory.Accounts     `json:"accounts"` // of the files that can run
 	Unreadable []inventory.Unreadable `json:"unreadable"`
 }
 
@@ -94,7 +97,13 @@ func (env *Env) scanImage(ctx context.Context, name, platform string, fresh bool
 	}
 	result := scanResult{
 		Image: v.Image, Manifest: v.Manifest, Platform: v.Platform, Distro: v.Distro, AsOf: asOf, Complete: v.Complete() && uncovered == nil,
-		Counts: counts(findings), Findings: findings, Unreadable: append([]inventory.Unreadable{}, v.Unreadable...),
+		Counts: counts(findings), Findings: findings, Accounts: v.Accounts,
+		Unreadable: append([]inventory.Unreadable{}, v.Unreadable...),
+	}
+	for i := range v.Components {
+		if c := &v.Components[i]; c.Relation != inventory.Links && match.Unspoken(c) {
+			result.Unspoken++
+		}
 	}
 	if uncovered != nil {
 		result.Uncovered = uncovered.Error()

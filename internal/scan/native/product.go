@@ -28,7 +28,7 @@ type Product struct {
 	Provides list      `yaml:"provides"` // beginnings of sonames that the product's own libraries have
 	Defines  list      `yaml:"defines"`  // dynamic symbols: a file that exports one of them contains the product, whatever it needs
 	Patterns []Pattern `yaml:"patterns"`
-	Not      list      `yaml:"not"`    // literals that no file with the product holds: those of its forks
+	Not      literals  `yaml:"not"`    // literals that no file with the product holds: those of its forks
 	Prefer   string    `yaml:"prefer"` // which version counts of several: see [Product.choose]
 	Multiple bool      `yaml:"multiple"`
 	// Table holds the versions of what a pattern's group "version" captures, where
@@ -39,20 +39,21 @@ type Product struct {
 
 // Pattern is one form in which a product's version stands in a file.
 type Pattern struct {
-	Anchor string `yaml:"anchor"` // bytes that are looked for in the whole file
+	Anchor literal `yaml:"anchor"` // bytes that are looked for in the whole file
 	// Regexp is matched (RE2 syntax) with the window from Before bytes before the
 	// anchor to After bytes after it; the match overlaps the anchor. Its group "version" is
 	// the version, its group "distro" a distribution's full version, and its group
 	// "revision" what a distribution adds to the version, without the hyphen.
 	Regexp string `yaml:"regexp"`
 	// Bare is matched instead with the whole of the zero-terminated strings at most
-	// Reach bytes from the anchor; the nearest counts.
-	Bare   string `yaml:"bare"`
-	Own    bool   `yaml:"own"`  // only the product itself has such a text
-	Also   list   `yaml:"also"` // literals that the file holds, too
-	Before int    `yaml:"before"`
-	After  int    `yaml:"after"`
-	Reach  int64  `yaml:"reach"`
+	// Reach bytes from the anchor, of a long one with its end; the nearest counts.
+	Bare   string   `yaml:"bare"`
+	Plain  bool     `yaml:"plain"` // its version is one, and not looked up in the product's table
+	Own    bool     `yaml:"own"`   // only the product itself has such a text
+	Also   literals `yaml:"also"`  // literals that the file holds, too
+	Before int      `yaml:"before"`
+	After  int      `yaml:"after"`
+	Reach  int64    `yaml:"reach"`
 	// Confidence is how sure a match is, over 0 and at most 1.
 	Confidence float64 `yaml:"confidence"`
 }
@@ -85,6 +86,40 @@ func (l *list) UnmarshalYAML(unmarshal func(any) error) error {
 	return unmarshal((*[]string)(l))
 }
 
+// literal is a text that is looked for, byte by byte: in a file of products each
+// of its characters stands for one byte, so that "\xfd" is the byte 253.
+type literal string
+
+// UnmarshalYAML implements the decoder's interface.
+func (l *literal) UnmarshalYAML(unmarshal func(any) error) error {
+	var text string
+	if err := unmarshal(&text); err != nil {
+		return err
+	}
+	b := make([]byte, 0, len(text))
+	for _, r := range text {
+		if r > 0xff {
+			return fault.Errorf(fault.Invalid, "%q: %q is more than one byte: write its bytes", text, r)
+		}
+		b = append(b, byte(r))
+	}
+	*l = literal(b)
+	return nil
+}
+
+// literals is a list of literals; one may be written without a list.
+type literals []literal
+
+// UnmarshalYAML implements the decoder's interface.
+func (l *literals) UnmarshalYAML(unmarshal func(any) error) error {
+	var one literal
+	if err := unmarshal(&one); err == nil {
+		*l = literals{one}
+		return nil
+	}
+	return unmarshal((*[]literal)(l))
+}
+
 // What a pattern looks at unless it says otherwise, and at most, in bytes.
 const (
 	defaultBefore = 100
@@ -113,7 +148,7 @@ func (p *Pattern) fill(table bool) {
 	}
 	switch {
 	case p.Confidence != 0:
-	case table:
+	case table && !p.Plain:
 		p.Confidence = sureTable
 	case p.Bare != "":
 		p.Confidence = sureBare
@@ -222,12 +257,12 @@ func (p *Pattern) compile() (*regexp.Regexp, error) {
 	return regexp.Compile(p.Regexp)
 }
 
-func checkLiteral(l string) error {
+func checkLiteral(l literal) error {
 	if len(l) < minLiteral || len(l) > maxLiteral {
-		return fault.Errorf(fault.Invalid, "%q has not %d to %d bytes", l, minLiteral, maxLiteral)
+		return fault.Errorf(fault.Invalid, "%q has not %d to %d bytes", string(l), minLiteral, maxLiteral)
 	}
-	if strings.Count(l, l[:1]) == len(l) {
-		return fault.Errorf(fault.Invalid, "%q is one byte over and over", l)
+	if strings.Count(string(l), string(l[:1])) == len(l) {
+		return fault.Errorf(fault.Invalid, "%q is one byte over and over", string(l))
 	}
 	return nil
 }

@@ -152,7 +152,7 @@ func (f *file) sight(a anchored, p *pattern, b []byte, m []int, at int64) {
 		pattern: a.pattern, at: at, times: 1, confidence: p.Confidence, own: p.Own,
 	}
 	r := &f.rules[a.rule]
-	if len(r.Table) > 0 {
+	if len(r.Table) > 0 && !p.Plain {
 		if s.version = r.Table[s.version]; s.version == "" {
 			return
 		}
@@ -214,7 +214,7 @@ func inVersion(c byte) bool {
 
 const (
 	reachBlock = 64 << 10
-	maxBare    = 64 // bytes of a version that stands alone
+	maxBare    = 96 // bytes of a version that stands alone, with what is before it
 )
 
 // nearest looks for the string nearest to one of the places that is a version.
@@ -260,26 +260,24 @@ func (f *file) nearest(ctx context.Context, a anchored, ats []int64) error {
 	return nil
 }
 
-// bareStrings calls yield for every zero-terminated string in b that re matches.
+// bareStrings calls yield for every zero-terminated string in b that re matches,
+// and of a long one with its last maxBare bytes: a text can stand behind a table of
+// numbers without a zero between. begins says whether b begins the file.
 func bareStrings(b []byte, begins bool, re *regexp.Regexp, yield func(offset int, s []byte, m []int)) {
-	from := 0
-	if !begins {
-		from = bytes.IndexByte(b, 0) + 1
-		if from == 0 {
-			return
-		}
-	}
-	for from < len(b) {
+	for from := 0; from < len(b); {
 		n := bytes.IndexByte(b[from:], 0)
 		if n < 0 {
 			return
 		}
-		s := b[from : from+n]
-		if n > 0 && n <= maxBare && bytes.ContainsAny(s, "0123456789") {
+		end := from + n
+		start := max(from, end-maxBare)
+		s := b[start:end]
+		whole := begins || from > 0 || start > 0
+		if whole && len(s) > 0 && bytes.ContainsAny(s, "0123456789") {
 			if m := re.FindSubmatchIndex(s); m != nil {
-				yield(from, s, m)
+				yield(start, s, m)
 			}
 		}
-		from += n + 1
+		from = end + 1
 	}
 }

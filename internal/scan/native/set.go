@@ -40,21 +40,11 @@ type anchored struct{ rule, pattern int }
 // is Invalid and names the product.
 func NewSet(products []Product) (*Set, error) {
 	s := &Set{rules: make([]rule, len(products))}
-	literals := slices.Clone(distroMarks)
-	for i := range products {
-		p := &products[i]
-		literals = append(literals, p.Not...)
-		for k := range p.Patterns {
-			literals = append(append(literals, p.Patterns[k].Anchor), p.Patterns[k].Also...)
-		}
-	}
-	slices.Sort(literals)
-	literals = slices.Compact(literals)
-	s.searcher = newSearcher(literals)
-	s.anchors = make([][]anchored, len(literals))
-	s.marks = make([]bool, len(literals))
-	for _, m := range s.literals(distroMarks) {
-		s.marks[m] = true
+	s.searcher = newSearcher(texts(products))
+	s.anchors = make([][]anchored, len(s.searcher.literals))
+	s.marks = make([]bool, len(s.searcher.literals))
+	for _, m := range distroMarks {
+		s.marks[s.number(m)] = true
 	}
 	for i := range products {
 		if err := s.add(i, &products[i]); err != nil {
@@ -69,11 +59,36 @@ func NewSet(products []Product) (*Set, error) {
 	return s, nil
 }
 
-// literals returns the numbers of texts.
-func (s *Set) literals(texts []string) []int {
-	out := make([]int, len(texts))
-	for i, t := range texts {
-		out[i], _ = slices.BinarySearch(s.searcher.literals, t)
+// texts returns all literals of the products, sorted, each once.
+func texts(products []Product) []string {
+	out := slices.Clone(distroMarks)
+	add := func(all ...literal) {
+		for _, l := range all {
+			out = append(out, string(l))
+		}
+	}
+	for i := range products {
+		add(products[i].Not...)
+		for k := range products[i].Patterns {
+			p := &products[i].Patterns[k]
+			add(p.Anchor)
+			add(p.Also...)
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// number returns which of the searcher's literals l is.
+func (s *Set) number(l string) int {
+	i, _ := slices.BinarySearch(s.searcher.literals, l)
+	return i
+}
+
+func (s *Set) numbers(all literals) []int {
+	out := make([]int, len(all))
+	for i, l := range all {
+		out[i] = s.number(string(l))
 	}
 	return out
 }
@@ -83,7 +98,7 @@ func (s *Set) add(i int, p *Product) error {
 	if err != nil {
 		return err
 	}
-	r := rule{Product: p, namespace: u.Namespace, name: u.Name, not: s.literals(p.Not)}
+	r := rule{Product: p, namespace: u.Namespace, name: u.Name, not: s.numbers(p.Not)}
 	for k := range p.Patterns {
 		one := &p.Patterns[k]
 		one.fill(len(p.Table) > 0)
@@ -92,10 +107,10 @@ func (s *Set) add(i int, p *Product) error {
 			return fmt.Errorf("product %q: pattern %d: %w", p.Product, k+1, err)
 		}
 		r.patterns = append(r.patterns, pattern{
-			Pattern: one, also: s.literals(one.Also), expression: func() *regexp.Regexp { return re },
+			Pattern: one, also: s.numbers(one.Also), expression: func() *regexp.Regexp { return re },
 			version: re.SubexpIndex("version"), distro: re.SubexpIndex("distro"), revision: re.SubexpIndex("revision"),
 		})
-		a, _ := slices.BinarySearch(s.searcher.literals, one.Anchor)
+		a := s.number(string(one.Anchor))
 		s.anchors[a] = append(s.anchors[a], anchored{i, k})
 	}
 	s.rules[i] = r
