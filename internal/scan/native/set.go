@@ -100,14 +100,14 @@ func (s *Set) add(i int, p *Product) error {
 	}
 	r := rule{Product: p, namespace: u.Namespace, name: u.Name, not: s.numbers(p.Not)}
 	for k := range p.Patterns {
-		one := &p.Patterns[k]
+		one := p.Patterns[k] // a copy: the products belong to the caller
 		one.fill(len(p.Table) > 0)
 		re, err := one.compile()
 		if err != nil {
 			return fmt.Errorf("product %q: pattern %d: %w", p.Product, k+1, err)
 		}
 		r.patterns = append(r.patterns, pattern{
-			Pattern: one, also: s.numbers(one.Also), expression: func() *regexp.Regexp { return re },
+			Pattern: &one, also: s.numbers(one.Also), expression: func() *regexp.Regexp { return re },
 			version: re.SubexpIndex("version"), distro: re.SubexpIndex("distro"), revision: re.SubexpIndex("revision"),
 		})
 		a := s.number(string(one.Anchor))
