@@ -28,8 +28,9 @@ import (
 	"plimsoll/internal/scan/swift"
 )
 
-// Extractors returns all extractors.
-func Extractors() []scan.Extractor {
+// Extractors returns all extractors. Native code is recognised by products, or by
+// those that are built in if that is nil.
+func Extractors(products *native.Set) []scan.Extractor {
 	return []scan.Extractor{
 		dpkg.Extractor{},
 		apk.Extractor{},
@@ -38,7 +39,7 @@ func Extractors() []scan.Extractor {
 		nix.Extractor{},
 		brew.Extractor{},
 		gobinary.Extractor{},
-		native.Extractor{},
+		native.Extractor{Set: products},
 		node.Packages{},
 		node.Locks{},
 		node.Zips{},
