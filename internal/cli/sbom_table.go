@@ -22,7 +22,7 @@ func (s shown) table(w io.Writer, v *inventory.Inventory) {
 	}
 	accountsTable(w, &v.Accounts)
 	secretsTable(w, v.Secrets)
-	statedTable(w, v.Stated)
+	embeddedSBOMTable(w, v.Stated)
 }
 
 // secretsTable lists the secrets that somebody shipped.
@@ -48,8 +48,8 @@ func secretsTable(w io.Writer, secrets []inventory.FoundSecret) {
 	}
 }
 
-// statedTable lists what SBOMs in the image state and what is not so.
-func statedTable(w io.Writer, stated []inventory.Stated) {
+// embeddedSBOMTable lists what SBOMs in the image state and what is not so.
+func embeddedSBOMTable(w io.Writer, stated []inventory.Stated) {
 	confirmed, wrong := 0, 0
 	for i := range stated {
 		s := &stated[i]
