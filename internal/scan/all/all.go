@@ -5,12 +5,14 @@ import (
 	"plimsoll/internal/scan"
 	"plimsoll/internal/scan/apk"
 	"plimsoll/internal/scan/brew"
+	"plimsoll/internal/scan/cargo"
 	"plimsoll/internal/scan/conan"
 	"plimsoll/internal/scan/cpan"
 	"plimsoll/internal/scan/cran"
 	"plimsoll/internal/scan/dpkg"
 	"plimsoll/internal/scan/erlang"
 	"plimsoll/internal/scan/gobinary"
+	"plimsoll/internal/scan/graal"
 	"plimsoll/internal/scan/hackage"
 	"plimsoll/internal/scan/java"
 	"plimsoll/internal/scan/luarocks"
@@ -40,6 +42,9 @@ func Extractors(products *native.Set) []scan.Extractor {
 		brew.Extractor{},
 		gobinary.Extractor{},
 		native.Extractor{Set: products},
+		native.Notes{},
+		cargo.Extractor{},
+		graal.Extractor{},
 		node.Packages{},
 		node.Locks{},
 		node.Zips{},

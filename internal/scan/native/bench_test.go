@@ -44,7 +44,7 @@ func BenchmarkLook(b *testing.B) {
 // BenchmarkLoad is what the first native file of a scan costs more than others.
 func BenchmarkLoad(b *testing.B) {
 	for b.Loop() {
-		products, err := Builtin()
+		products, err := loadBuiltin()
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -73,13 +73,15 @@ func loadFile(fsys fs.FS, name string) ([]Product, error) {
 
 // Builtin returns the products that plimsoll knows by itself. The list is read
 // once and must not be changed.
-var Builtin = sync.OnceValues(func() ([]Product, error) {
+var Builtin = sync.OnceValues(loadBuiltin)
+
+func loadBuiltin() ([]Product, error) {
 	dir, err := fs.Sub(builtinFiles, "products")
 	if err != nil {
 		return nil, err
 	}
 	return Load(dir)
-})
+}
 
 // builtinSum is a sum of the files that are built in, without parsing them.
 var builtinSum = sync.OnceValue(func() uint32 {
