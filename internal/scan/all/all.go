@@ -5,6 +5,7 @@ import (
 	"plimsoll/internal/scan"
 	"plimsoll/internal/scan/apk"
 	"plimsoll/internal/scan/brew"
+	"plimsoll/internal/scan/dotnet"
 	"plimsoll/internal/scan/dpkg"
 	"plimsoll/internal/scan/gobinary"
 	"plimsoll/internal/scan/java"
@@ -32,6 +33,10 @@ func Extractors() []scan.Extractor {
 		python.Extractor{},
 		java.Extractor{},
 		java.Releases{},
+		dotnet.Deps{},
+		dotnet.Locks{},
+		dotnet.Specs{},
+		dotnet.Assemblies{},
 		ruby.Gems{},
 		ruby.Locks{},
 		php.Composer{},
