@@ -64,7 +64,7 @@ func (Deps) Extract(_ context.Context, f scan.File) (inventory.Found, error) {
 		}
 		return d.Skip()
 	})
-	found := doc.found(path.Dir(f.Path))
+	found := doc.found(path.Dir(f.Path), strings.TrimSuffix(path.Base(f.Path), depsSuffix))
 	if c, ok := runtime(f.Path); ok && err == nil {
 		found.Components = append(found.Components, c)
 	}
@@ -120,8 +120,9 @@ func (doc *deps) asset(d metadata.JSON, id, group, asset string) error {
 	return d.Skip()
 }
 
-// found returns the components of a program in dir, and which files are theirs.
-func (doc *deps) found(dir string) (out inventory.Found) {
+// found returns the components of the program of that name in dir, and which
+// files are theirs: for the program itself also the host that starts it.
+func (doc *deps) found(dir, program string) (out inventory.Found) {
 	told := slices.ContainsFunc(doc.libraries, func(l library) bool { return l.kind == "package" && len(doc.assets[l.name+"/"+l.version]) > 0 })
 	for _, l := range doc.libraries {
 		id := l.name + "/" + l.version
@@ -131,6 +132,9 @@ func (doc *deps) found(dir string) (out inventory.Found) {
 			continue
 		}
 		out.Components = append(out.Components, c)
+		if l.kind == "project" && l.name == program && program != "" {
+			assets = append(assets, program)
+		}
 		for _, a := range assets {
 			if p, ok := metadata.Inside(dir, strings.TrimLeft(a, "/")); ok && !slices.Contains([]string{"_._", "_"}, path.Base(p)) {
 				out.Owned = append(out.Owned, inventory.Owned{Path: p, Package: c.Name, Type: inventory.NuGet})

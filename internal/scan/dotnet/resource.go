@@ -2,6 +2,7 @@ package dotnet
 
 import (
 	"encoding/binary"
+	"errors"
 	"io"
 	"unicode/utf16"
 
@@ -101,7 +102,7 @@ func (f *pe) bytes(at, n int64) []byte {
 		return nil
 	}
 	b := make([]byte, n)
-	if _, err := f.ReadAt(b, at); err != nil && err != io.EOF { //nolint:errorlint // ReaderAt's own
+	if _, err := f.ReadAt(b, at); err != nil && !errors.Is(err, io.EOF) {
 		return nil
 	}
 	return b
