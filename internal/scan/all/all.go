@@ -9,6 +9,7 @@ import (
 	"plimsoll/internal/scan/conan"
 	"plimsoll/internal/scan/cpan"
 	"plimsoll/internal/scan/cran"
+	"plimsoll/internal/scan/dotnet"
 	"plimsoll/internal/scan/dpkg"
 	"plimsoll/internal/scan/erlang"
 	"plimsoll/internal/scan/gobinary"
@@ -52,6 +53,10 @@ func Extractors(products *native.Set) []scan.Extractor {
 		secret.Extractor{},
 		java.Extractor{},
 		java.Releases{},
+		dotnet.Deps{},
+		dotnet.Locks{},
+		dotnet.Specs{},
+		dotnet.Assemblies{},
 		ruby.Gems{},
 		ruby.Locks{},
 		php.Composer{},
