@@ -136,6 +136,7 @@ func (d *document) found() inventory.Found {
 type stated struct {
 	name, version, purl, cpe string
 	what                     string // the form's own word for what it is, in lower case
+	scope                    string // CycloneDX's
 	licences                 []string
 	files                    []inventory.Owned // with Path and Sum
 }
@@ -147,7 +148,7 @@ func (d *document) add(s *stated) error {
 		return nil
 	}
 	c, ok := component(s)
-	if !ok {
+	if !ok || s.scope == "excluded" {
 		return nil
 	}
 	if d.count += len(s.files); d.count > scan.MaxComponents {
