@@ -2,8 +2,6 @@ package app
 
 import (
 	"bytes"
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -68,28 +66,12 @@ func (s Settings) products() (*native.Set, error) {
 	return native.NewSet(products)
 }
 
-// badFiles are lists of bad files, as an inventory asks them.
-type badFiles struct {
-	list    *knownbad.List
-	version string
-}
-
-// Lookup implements [inventory.Bad].
-func (b badFiles) Lookup(s inventory.Sums) string {
-	name, _, _ := b.list.Find("sha256:"+s.SHA256, "sha1:"+s.SHA1, "md5:"+s.MD5)
-	return name
-}
-
-// Version implements [inventory.Bad].
-func (b badFiles) Version() string { return b.version }
-
 // knownBad reads the lists of bad files, nil if there are none.
 func (s Settings) knownBad() (inventory.Bad, error) {
 	if s.KnownBad == "" {
 		return nil, nil //nolint:nilnil // nothing is asked
 	}
 	var r knownbad.Reader
-	all := sha256.New()
 	for file := range strings.SplitSeq(s.KnownBad, ",") {
 		file = strings.TrimSpace(file)
 		text, err := readBounded(file, maxList)
@@ -99,7 +81,6 @@ func (s Settings) knownBad() (inventory.Bad, error) {
 		if err := r.Read(bytes.NewReader(text)); err != nil {
 			return nil, fault.As(fault.Invalid, fmt.Errorf("list of bad files %q: %w", file, err))
 		}
-		_, _ = all.Write(text) // never fails
 	}
-	return badFiles{r.List(), hex.EncodeToString(all.Sum(nil))}, nil
+	return r.List(), nil
 }
