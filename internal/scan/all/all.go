@@ -57,6 +57,7 @@ func Extractors(products *native.Set) []scan.Extractor {
 		dotnet.Locks{},
 		dotnet.Specs{},
 		dotnet.Assemblies{},
+		dotnet.Bundles{},
 		ruby.Gems{},
 		ruby.Locks{},
 		php.Composer{},

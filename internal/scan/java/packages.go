@@ -13,6 +13,9 @@ type packages struct {
 	last   string         // key of count that was used last
 }
 
+// bootLoader is what Spring Boot puts into every application.
+const bootLoader = "org/springframework/boot/loader/"
+
 const (
 	elements   = 3  // of a folder that say whose it is
 	maxFolders = 64 // that are counted
@@ -24,11 +27,15 @@ var umbrellas = map[string]bool{
 	"com/sun/": true, "net/sf/": true, "com/github/": true, "javax/": true, "jakarta/": true,
 }
 
-// add notes a class. Classes for single versions of Java, those of applications
-// that carry their libraries, and descriptions of modules do not count.
+// add notes a class. Those of an application that carries its libraries lie in a
+// folder of their own; classes for single versions of Java, the loader of Spring
+// Boot and descriptions of modules do not count.
 func (p *packages) add(class []byte) {
+	if before, rest, ok := bytes.Cut(class, []byte("-INF/classes/")); ok && len(before) <= len("BOOT") {
+		class = rest
+	}
 	dir := class[:bytes.LastIndexByte(class, '/')+1]
-	if len(dir) == 0 || bytes.Contains(class[:min(len(class), 9)], []byte("-INF/")) {
+	if len(dir) == 0 || bytes.Contains(class[:min(len(class), 9)], []byte("-INF/")) || bytes.HasPrefix(class, []byte(bootLoader)) {
 		return
 	}
 	if !p.any {
