@@ -46,7 +46,7 @@ func version(dir string) string {
 // The scripts of CPython 3.6 to 3.14: folders and files below lib/python3.N, and
 // programs in bin, with and without the version behind.
 var (
-	stdlibFolders = []string{"encodings", "idlelib", "lib2to3", "test", "turtledemo"}
+	stdlibFolders = []string{"ctypes", "encodings", "idlelib", "lib2to3", "test", "turtledemo"}
 	stdlibFiles   = []string{
 		"base64.py", "cProfile.py", "cgi.py", "pdb.py", "platform.py", "profile.py", "pydoc.py", "quopri.py", "smtpd.py",
 		"smtplib.py", "tabnanny.py", "tarfile.py", "timeit.py", "trace.py", "webbrowser.py",
