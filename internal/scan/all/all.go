@@ -65,6 +65,7 @@ func Extractors(products *native.Set) []scan.Extractor {
 		php.PEAR{},
 		php.WordPress{},
 		python.Records{},
+		python.Runtime{},
 		python.Archives{},
 		python.Conda{},
 		python.Locks{},
