@@ -10,8 +10,8 @@ import (
 )
 
 const (
-	randomSize   = 30 // characters of a token of GitHub or npm that are random
-	checksumSize = 6  // characters that sum them up
+	randomSize   = 30  // characters of a token of GitHub or npm that are random
+	checksumSize = 6   // characters that sum them up
 	maxToken     = 500 // characters of a token without a form of its own
 )
 
