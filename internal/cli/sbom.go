@@ -82,13 +82,15 @@ func listed(words []string) string {
 // inventory opens the image and scans it, with a line of progress. What goes
 // wrong with kept facts is told on standard error.
 func (env *Env) inventory(ctx context.Context, name, platform string, fresh bool) (*inventory.Inventory, error) {
-	scanner, err := env.Settings.Scanner(fresh, env.warn)
+	p := env.startProgress("scanning " + printable(name))
+	defer p.finish()
+	images := env.Settings.Images(p.add)
+	images.Loose = true
+	m, err := images.Open(ctx, name, platform)
 	if err != nil {
 		return nil, err
 	}
-	p := env.startProgress("scanning " + printable(name))
-	defer p.finish()
-	m, err := env.Settings.Images(p.add).Open(ctx, name, platform)
+	scanner, err := env.Settings.Scanner(fresh || m.Loose(), env.warn)
 	if err != nil {
 		return nil, err
 	}
