@@ -21,7 +21,7 @@ const (
 	boltMaxPage  = 64 << 10
 	boltMaxRead  = 64 << 20 // bytes of a page with those that it flows over into
 	boltMaxDepth = 32
-	boltMaxPages = 1 << 16 // that are read for one look
+	boltMaxLook  = 256 << 20 // bytes that are read for one look
 	boltTries    = 20
 
 	branchPage   = 0x01
@@ -103,7 +103,7 @@ type boltTx struct {
 	b        *bolt
 	pageSize int64
 	root, id uint64
-	pages    int // that were read
+	read     int64 // bytes
 }
 
 // Bucket returns a bucket at the top.
@@ -117,9 +117,6 @@ func (tx *boltTx) page(id uint64) (boltPage, error) {
 	if id < 2 || id >= limit {
 		return nil, fault.Errorf(fault.Invalid, "page %d of %d", id, limit)
 	}
-	if tx.pages++; tx.pages > boltMaxPages {
-		return nil, fault.Errorf(fault.Invalid, "more than %d pages to read", boltMaxPages)
-	}
 	offset := int64(id) * tx.pageSize //nolint:gosec // within the file
 	var head [boltHeader]byte
 	if _, err := tx.b.r.ReadAt(head[:], offset); err != nil {
@@ -128,6 +125,9 @@ func (tx *boltTx) page(id uint64) (boltPage, error) {
 	n := (int64(binary.NativeEndian.Uint32(head[12:])) + 1) * tx.pageSize
 	if binary.NativeEndian.Uint64(head[:]) != id || n > boltMaxRead || offset+n > tx.b.size {
 		return nil, fault.Errorf(fault.Invalid, "page %d is damaged", id)
+	}
+	if tx.read += n; tx.read > boltMaxLook {
+		return nil, fault.Errorf(fault.Invalid, "more than %d bytes to read", boltMaxLook)
 	}
 	p := make(boltPage, n)
 	if _, err := tx.b.r.ReadAt(p, offset); err != nil {
