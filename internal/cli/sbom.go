@@ -31,7 +31,8 @@ exit code is 4.`,
 		Example: `  plimsoll sbom registry.example.com/team/app:1.4
   plimsoll sbom oci:./layout --by layer --removed
   plimsoll sbom oci:./layout -o cyclonedx > app.cdx.json
-  plimsoll sbom docker-archive:app.tar -o spdx`,
+  plimsoll sbom docker-archive:app.tar -o spdx
+  plimsoll sbom dir:/srv/rootfs`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := env.knowsForm("table", "json", "cyclonedx", "spdx"); err != nil {
