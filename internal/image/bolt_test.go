@@ -151,7 +151,7 @@ func TestBoltRefusesBranchesInCircles(t *testing.T) {
 			continue
 		}
 		for i := range int(binary.NativeEndian.Uint16(b[at+10:])) {
-			binary.NativeEndian.PutUint64(b[at+16*(i+1)+8:], uint64(at/page)) //nolint:gosec // small
+			binary.NativeEndian.PutUint64(b[at+16*(i+1)+8:], uint64(at/page))
 		}
 	}
 	db := &bolt{bytes.NewReader(b), int64(len(b)), nil}

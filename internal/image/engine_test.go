@@ -25,7 +25,7 @@ import (
 // shortFolder returns a folder whose name is short enough for a socket in it.
 func shortFolder(t testing.TB) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "eng")
+	dir, err := os.MkdirTemp("", "eng") //nolint:usetesting // whose names are too long for sockets
 	must(t, err)
 	t.Cleanup(func() { must(t, os.RemoveAll(dir)) })
 	return dir

@@ -49,7 +49,7 @@ func place(info fs.FileInfo) inode {
 	if !ok {
 		return inode{}
 	}
-	return inode{uint64(st.Dev), st.Ino} //nolint:gosec,unconvert // of another type on other systems
+	return inode{uint64(st.Dev), st.Ino} //nolint:unconvert // of another type on other systems
 }
 
 // descent is one walk down a folder.
@@ -138,12 +138,12 @@ func (d *descent) one(dir *os.Root, base, name string, depth int) error {
 		d.failed(name, err)
 		return d.next()
 	}
-	switch info.Mode().Type() {
-	case fs.ModeDir:
+	switch mode := info.Mode(); {
+	case mode.IsDir():
 		return d.below(dir, base, name, info, depth)
-	case fs.ModeSymlink:
+	case mode&fs.ModeSymlink != 0:
 		return d.symlink(dir, base, name, info)
-	case 0:
+	case mode.IsRegular():
 		return d.file(dir, base, name, info)
 	}
 	return nil

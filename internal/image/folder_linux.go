@@ -7,7 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-var errMounted = errors.New("another file system is mounted there, which is not entered: name it itself, as dir:")
+var errMounted = errors.New("another file system is mounted there, which is not entered: it must be named itself")
 
 // passing are file systems that the kernel makes up or that end with the
 // machine: nothing in them is part of a root file system.
@@ -30,7 +30,7 @@ func mounted(dir *os.Root) error {
 	}
 	defer func() { _ = f.Close() }()
 	var st unix.Statfs_t
-	if err := unix.Fstatfs(int(f.Fd()), &st); err != nil { //nolint:gosec // a descriptor fits
+	if err := unix.Fstatfs(int(f.Fd()), &st); err != nil {
 		return err
 	}
 	if passing[int64(st.Type)] { //nolint:unconvert // of another type on other machines
