@@ -22,6 +22,15 @@ import (
 	"plimsoll/internal/image"
 )
 
+// needs ends the test because something is missing, which in CI is a failure.
+func needs(t testing.TB, what string) {
+	t.Helper()
+	if os.Getenv("CI") == "true" {
+		t.Fatalf("CI must have %s", what)
+	}
+	t.Skipf("needs %s", what)
+}
+
 // shortFolder returns a folder whose name is short enough for a socket in it.
 func shortFolder(t testing.TB) string {
 	t.Helper()

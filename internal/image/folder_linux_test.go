@@ -14,15 +14,6 @@ import (
 	"plimsoll/internal/image"
 )
 
-// needs ends the test because something is missing, which in CI is a failure.
-func needs(t testing.TB, what string) {
-	t.Helper()
-	if os.Getenv("CI") == "true" {
-		t.Fatalf("CI must have %s", what)
-	}
-	t.Skipf("needs %s", what)
-}
-
 // inMounts runs fn where mounts are its own. The thread is not used again.
 func inMounts(t *testing.T, fn func()) {
 	t.Helper()
