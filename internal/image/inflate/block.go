@@ -168,7 +168,7 @@ func (r *Reader) codeLengths(table *[1 << preBits]entry, lens []uint8) error {
 			}
 			continue
 		}
-		if e&invalid == invalid {
+		if e&kinds == invalid {
 			return corrupt("no such code for a code length")
 		}
 		r.drop(uint(e & takes))

@@ -1,6 +1,9 @@
 package inflate
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	bits32 "math/bits"
+)
 
 // load returns the eight bytes of b from i on. The masks let the compiler see
 // that no index leaves the buffer; where decoding goes right they change nothing.
@@ -37,50 +40,50 @@ func (r *Reader) fast() error {
 	for i <= end && pos < full {
 		// Whole bytes are counted; the bits above them are already right.
 		bits |= binary.LittleEndian.Uint64(in[i:i+8:i+8]) << (n & 63)
-		i += int((63 - n) >> 3)
+		i += 7 - int(n>>3&7)
 		n |= 56
 
 		e := c.lit[bits&(1<<litBits-1)]
 		if e&literals != 0 {
-			store4(out, pos, e>>8)
-			pos += uint(e >> 5 & 3)
+			store4(out, pos, bits32.RotateLeft32(e, -8))
+			pos += uint(e >> 6 & 3)
 			bits >>= e & takes
-			n -= uint(e & takes)
+			n -= uint(e)
 			e = c.lit[bits&(1<<litBits-1)]
 			if e&literals != 0 {
-				store4(out, pos, e>>8)
-				pos += uint(e >> 5 & 3)
+				store4(out, pos, bits32.RotateLeft32(e, -8))
+				pos += uint(e >> 6 & 3)
 				bits >>= e & takes
-				n -= uint(e & takes)
+				n -= uint(e)
 				e = c.lit[bits&(1<<litBits-1)]
 				if e&literals != 0 {
-					store4(out, pos, e>>8)
-					pos += uint(e >> 5 & 3)
+					store4(out, pos, bits32.RotateLeft32(e, -8))
+					pos += uint(e >> 6 & 3)
 					bits >>= e & takes
-					n -= uint(e & takes)
+					n -= uint(e)
 					continue
 				}
 			}
 			bits |= binary.LittleEndian.Uint64(in[i:i+8:i+8]) << (n & 63)
-			i += int((63 - n) >> 3)
+			i += 7 - int(n>>3&7)
 			n |= 56
 		}
 		if e&special != 0 {
 			if e&kinds == subtable {
 				bits >>= litBits
 				n -= litBits
-				e = c.lit[(uint64(e>>inBase)+bits&(1<<(e>>inCode&15)-1))&(1<<(litBits+1)-1)]
+				e = c.lit[(uint64(e>>inBase&base)+bits&(1<<(e>>inCode&takes)-1))&(1<<(litBits+1)-1)]
 				if e&literals != 0 {
-					store4(out, pos, e>>8)
+					store4(out, pos, bits32.RotateLeft32(e, -8))
 					pos++
 					bits >>= e & takes
-					n -= uint(e & takes)
+					n -= uint(e)
 					continue
 				}
 			}
 			if e&kinds == endBlock {
 				bits >>= e & takes
-				n -= uint(e & takes)
+				n -= uint(e)
 				ended = true
 				break
 			}
@@ -89,9 +92,9 @@ func (r *Reader) fast() error {
 				break
 			}
 		}
-		length := uint(e>>inBase) + uint(bits&(1<<(e&takes)-1)>>(e>>inCode&15))
+		length := uint(e>>inBase&base) + uint(bits&(1<<(e&takes)-1)>>(e>>inCode&takes))
 		bits >>= e & takes
-		n -= uint(e & takes)
+		n -= uint(e)
 
 		// At most 11 + 4 + 5 bits were taken of 56: there are 28 for a distance.
 		e = c.dist[bits&(1<<distBits-1)]
@@ -99,16 +102,16 @@ func (r *Reader) fast() error {
 			if e&kinds == subtable {
 				bits >>= distBits
 				n -= distBits
-				e = c.dist[(uint64(e>>inBase)+bits&(1<<(e>>inCode&15)-1))&(1<<(distBits+2)-1)]
+				e = c.dist[(uint64(e>>inBase&base)+bits&(1<<(e>>inCode&takes)-1))&(1<<(distBits+2)-1)]
 			}
 			if e&kinds == invalid {
 				err = errInvalidDist
 				break
 			}
 		}
-		dist := uint(e>>inBase) + uint(bits&(1<<(e&takes)-1)>>(e>>inCode&15))
+		dist := uint(e>>inBase&base) + uint(bits&(1<<(e&takes)-1)>>(e>>inCode&takes))
 		bits >>= e & takes
-		n -= uint(e & takes)
+		n -= uint(e)
 		if dist > pos-low {
 			err = tooFar(int(dist), int(pos-low)) //nolint:gosec // within a buffer
 			break
@@ -132,6 +135,7 @@ func (r *Reader) fast() error {
 	}
 
 	// Whole bytes that were not used go back.
+	n &= 63
 	i -= int(n >> 3) //nolint:gosec // 7 at most
 	r.bits, r.n = bits&(1<<(n&7)-1), n&7
 	r.pos = int(pos) //nolint:gosec // within the buffer

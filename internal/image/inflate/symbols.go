@@ -82,7 +82,7 @@ func (r *Reader) lookUp(table []entry, primary uint) (entry, error) {
 		e, n := table[r.bits&(1<<primary-1)], uint(0)
 		if e&kinds == subtable && r.n >= primary {
 			n = primary
-			e = table[uint64(e>>inBase)+r.bits>>primary&(1<<(e>>inCode&15)-1)]
+			e = table[uint64(e>>inBase&base)+r.bits>>primary&(1<<(e>>inCode&takes)-1)]
 		}
 		if n += uint(e & takes); n <= r.n {
 			r.drop(n - uint(e&takes))
@@ -96,7 +96,7 @@ func (r *Reader) lookUp(table []entry, primary uint) (entry, error) {
 
 // value takes the bits of e and returns its length or distance.
 func (r *Reader) value(e entry) int {
-	extra := r.bits & (1<<(e&takes) - 1) >> (e >> inCode & 15)
+	extra := r.bits & (1<<(e&takes) - 1) >> (e >> inCode & takes)
 	r.drop(uint(e & takes))
-	return int(e>>inBase) + int(extra) //nolint:gosec // 13 bits at most
+	return int(e>>inBase&base) + int(extra) //nolint:gosec // 13 bits at most
 }

@@ -2,30 +2,33 @@ package inflate
 
 import "math/bits"
 
-// An entry of a table says what the next bits of the input mean.
+// An entry of a table says what the next bits of the input mean. Fields that are
+// counts of shifted bits are six bits wide, as wide as the processor's own.
 //
-//	bits 0–4    how many bits it takes, extra bits included
-//	bits 5–6    literals: how many, 1 to 3; 0 otherwise
-//	bit  7      special: bits 12–15 say what
+//	bits 0–5    how many bits it takes, extra bits included
+//	bits 6–7    literals: how many, 1 to 3; 0 otherwise
+//	bit  31     without literals: special; bits 14–15 say what
 //
 //	literals    bits 8–31: them, the first lowest
-//	match       bits 8–11: bits of the code alone; bits 16–31: the length or
+//	match       bits 8–13: bits of the code alone; bits 16–30: the length or
 //	            distance to which the extra bits are added
-//	subtable    bits 8–11: the bits that index it; bits 16–31: where it begins
+//	subtable    bits 8–13: the bits that index it; bits 16–30: where it begins
 type entry = uint32
 
 const (
-	takes    entry = 1<<5 - 1
-	literals entry = 3 << 5
-	special  entry = 1 << 7
+	takes   entry = 1<<6 - 1
+	special entry = 1 << 31
 
-	literal  entry = 1 << 5          // one
-	subtable entry = special | 1<<12 // look on there
-	endBlock entry = special | 1<<13 // the symbol 256
-	invalid  entry = special | 1<<14 // no code, or a symbol that must not occur
-	kinds    entry = subtable | endBlock | invalid
-	inCode         = 8  // shift of a match's code length
-	inBase         = 16 // shift of a match's base
+	literal  entry = 1 << 6 // one
+	literals entry = 3 << 6
+	subtable entry = special | 1<<14 // look on there
+	endBlock entry = special | 2<<14 // the symbol 256
+	invalid  entry = special | 3<<14 // no code, or a symbol that must not occur
+	kinds    entry = special | 3<<14 | literals
+
+	inCode = 8  // shift of a match's code length
+	inBase = 16 // shift of a match's base
+	base   = 1<<15 - 1
 )
 
 const (
@@ -58,14 +61,14 @@ func makeLitSymbols() (s [288]entry) {
 		s[i] = literal | i<<8
 	}
 	s[256] = endBlock
-	base := entry(3)
+	first := entry(3)
 	for i := range entry(28) {
 		extra := entry(0)
 		if i >= 8 {
 			extra = i/4 - 1
 		}
-		s[257+i] = base<<inBase | extra
-		base += 1 << extra
+		s[257+i] = first<<inBase | extra
+		first += 1 << extra
 	}
 	s[285] = longest << inBase
 	s[286], s[287] = invalid, invalid
@@ -73,14 +76,14 @@ func makeLitSymbols() (s [288]entry) {
 }
 
 func makeDistSymbols() (s [32]entry) {
-	base := entry(1)
+	first := entry(1)
 	for i := range entry(30) {
 		extra := entry(0)
 		if i >= 4 {
 			extra = i/2 - 1
 		}
-		s[i] = base<<inBase | extra
-		base += 1 << extra
+		s[i] = first<<inBase | extra
+		first += 1 << extra
 	}
 	s[30], s[31] = invalid, invalid
 	return s
