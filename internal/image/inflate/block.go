@@ -148,9 +148,6 @@ func (r *Reader) ownCodes() error {
 		return corrupt("the codes for literals and lengths are no code")
 	}
 	l.fill(r.own.lit[:], litBits, litSymbols[:])
-	if l.count[1]+l.count[2]+l.count[3]+l.count[4]+l.count[5] > 0 {
-		r.own.join()
-	}
 	if !l.init(lens[lits : lits+dists]) {
 		return corrupt("the codes for distances are no code")
 	}

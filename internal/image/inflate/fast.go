@@ -1,9 +1,6 @@
 package inflate
 
-import (
-	"encoding/binary"
-	bits32 "math/bits"
-)
+import "encoding/binary"
 
 // load returns the eight bytes of b from i on. The masks let the compiler see
 // that no index leaves the buffer; where decoding goes right they change nothing.
@@ -18,14 +15,10 @@ func store(b *Buffer, i uint, v uint64) {
 	binary.LittleEndian.PutUint64(b[i:i+8:i+8], v)
 }
 
-// store4 writes v to the four bytes of b from i on.
-func store4(b *Buffer, i uint, v uint32) {
-	i &= mask
-	binary.LittleEndian.PutUint32(b[i:i+4:i+4], v)
-}
-
 // fast decodes as long as the input that was read and the room in the buffer are
-// enough for a whole round: up to three entries of literals and a match.
+// enough for a whole round: literals and a match. It takes fewer than 64 bits
+// between two loads, so of n, from which whole entries are subtracted, only the
+// lowest six bits count.
 func (r *Reader) fast() error {
 	in, err := r.in.Peek(r.in.Buffered())
 	if err != nil {
@@ -43,25 +36,34 @@ func (r *Reader) fast() error {
 		i += 7 - int(n>>3&7)
 		n |= 56
 
+		// Up to four literals whose codes need no subtable, 44 bits in all. They
+		// are written out, not a loop: each has a branch of its own to predict.
 		e := c.lit[bits&(1<<litBits-1)]
-		if e&literals != 0 {
-			store4(out, pos, bits32.RotateLeft32(e, -8))
-			pos += uint(e >> 6 & 3)
+		if e&literal != 0 {
+			out[pos&mask] = byte(e >> inBase)
+			pos++
 			bits >>= e & takes
 			n -= uint(e)
 			e = c.lit[bits&(1<<litBits-1)]
-			if e&literals != 0 {
-				store4(out, pos, bits32.RotateLeft32(e, -8))
-				pos += uint(e >> 6 & 3)
+			if e&literal != 0 {
+				out[pos&mask] = byte(e >> inBase)
+				pos++
 				bits >>= e & takes
 				n -= uint(e)
 				e = c.lit[bits&(1<<litBits-1)]
-				if e&literals != 0 {
-					store4(out, pos, bits32.RotateLeft32(e, -8))
-					pos += uint(e >> 6 & 3)
+				if e&literal != 0 {
+					out[pos&mask] = byte(e >> inBase)
+					pos++
 					bits >>= e & takes
 					n -= uint(e)
-					continue
+					e = c.lit[bits&(1<<litBits-1)]
+					if e&literal != 0 {
+						out[pos&mask] = byte(e >> inBase)
+						pos++
+						bits >>= e & takes
+						n -= uint(e)
+						continue
+					}
 				}
 			}
 			bits |= binary.LittleEndian.Uint64(in[i:i+8:i+8]) << (n & 63)
@@ -72,9 +74,9 @@ func (r *Reader) fast() error {
 			if e&kinds == subtable {
 				bits >>= litBits
 				n -= litBits
-				e = c.lit[(uint64(e>>inBase&base)+bits&(1<<(e>>inCode&takes)-1))&(1<<(litBits+1)-1)]
-				if e&literals != 0 {
-					store4(out, pos, bits32.RotateLeft32(e, -8))
+				e = c.lit[(uint64(e>>inBase)+bits&(1<<(e>>inCode&takes)-1))&(1<<(litBits+1)-1)]
+				if e&literal != 0 {
+					out[pos&mask] = byte(e >> inBase)
 					pos++
 					bits >>= e & takes
 					n -= uint(e)
@@ -92,7 +94,7 @@ func (r *Reader) fast() error {
 				break
 			}
 		}
-		length := uint(e>>inBase&base) + uint(bits&(1<<(e&takes)-1)>>(e>>inCode&takes))
+		length := uint(e>>inBase) + uint(bits&(1<<(e&takes)-1)>>(e>>inCode&takes))
 		bits >>= e & takes
 		n -= uint(e)
 
@@ -102,14 +104,14 @@ func (r *Reader) fast() error {
 			if e&kinds == subtable {
 				bits >>= distBits
 				n -= distBits
-				e = c.dist[(uint64(e>>inBase&base)+bits&(1<<(e>>inCode&takes)-1))&(1<<(distBits+2)-1)]
+				e = c.dist[(uint64(e>>inBase)+bits&(1<<(e>>inCode&takes)-1))&(1<<(distBits+2)-1)]
 			}
 			if e&kinds == invalid {
 				err = errInvalidDist
 				break
 			}
 		}
-		dist := uint(e>>inBase&base) + uint(bits&(1<<(e&takes)-1)>>(e>>inCode&takes))
+		dist := uint(e>>inBase) + uint(bits&(1<<(e&takes)-1)>>(e>>inCode&takes))
 		bits >>= e & takes
 		n -= uint(e)
 		if dist > pos-low {

@@ -4,9 +4,10 @@
 // The reader decodes straight into memory that its user lends it, a [Buffer],
 // which has room before the output for the 32 KiB that matches may reach back,
 // so that nothing is copied but those. Bits come from a 64-bit word that is
-// filled by eight bytes at a time; a lookup in a table of 2,048 entries yields
-// up to three literals, or a match's length with the number of its extra bits.
-// Where input or output end, symbols are read one at a time and with care.
+// filled by eight bytes at a time; a lookup in a table of 2,048 entries yields a
+// literal, or a match's length with the number of its extra bits. (Entries of two
+// and three literals were tried: layers gain less than making them costs.) Where
+// input or output end, symbols are read one at a time and with care.
 //
 // The input is hostile. Every index is masked or checked by the compiler; what
 // compress/flate refuses is refused.

@@ -1,7 +1,6 @@
 package inflate
 
 import (
-	"encoding/binary"
 	"errors"
 	"io"
 )
@@ -25,16 +24,15 @@ func (r *Reader) symbols() error {
 	return nil
 }
 
-// slow decodes one symbol, or what one entry of the table holds, and reads not
-// one byte more than that takes.
+// slow decodes one symbol and reads not one byte more than that takes.
 func (r *Reader) slow() error {
 	e, err := r.lookUp(r.codes.lit[:], litBits)
 	if err != nil {
 		return err
 	}
-	if count := int(e & literals / literal); count > 0 {
-		binary.LittleEndian.PutUint32(r.out[r.pos:], e>>8)
-		r.pos += count
+	if e&literal != 0 {
+		r.out[r.pos] = byte(e >> inBase)
+		r.pos++
 		r.drop(uint(e & takes))
 		return nil
 	}
@@ -82,7 +80,7 @@ func (r *Reader) lookUp(table []entry, primary uint) (entry, error) {
 		e, n := table[r.bits&(1<<primary-1)], uint(0)
 		if e&kinds == subtable && r.n >= primary {
 			n = primary
-			e = table[uint64(e>>inBase&base)+r.bits>>primary&(1<<(e>>inCode&takes)-1)]
+			e = table[uint64(e>>inBase)+r.bits>>primary&(1<<(e>>inCode&takes)-1)]
 		}
 		if n += uint(e & takes); n <= r.n {
 			r.drop(n - uint(e&takes))
@@ -98,5 +96,5 @@ func (r *Reader) lookUp(table []entry, primary uint) (entry, error) {
 func (r *Reader) value(e entry) int {
 	extra := r.bits & (1<<(e&takes) - 1) >> (e >> inCode & takes)
 	r.drop(uint(e & takes))
-	return int(e>>inBase&base) + int(extra) //nolint:gosec // 13 bits at most
+	return int(e>>inBase) + int(extra) //nolint:gosec // 13 bits at most
 }

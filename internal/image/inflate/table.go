@@ -5,30 +5,27 @@ import "math/bits"
 // An entry of a table says what the next bits of the input mean. Fields that are
 // counts of shifted bits are six bits wide, as wide as the processor's own.
 //
-//	bits 0–5    how many bits it takes, extra bits included
-//	bits 6–7    literals: how many, 1 to 3; 0 otherwise
-//	bit  31     without literals: special; bits 14–15 say what
+//	bits 0–5   how many bits it takes, extra bits included
+//	bit  6     literal: bits 16–23 are it
+//	bit  7     special: bits 14–15 say what
 //
-//	literals    bits 8–31: them, the first lowest
-//	match       bits 8–13: bits of the code alone; bits 16–30: the length or
-//	            distance to which the extra bits are added
-//	subtable    bits 8–13: the bits that index it; bits 16–30: where it begins
+//	match      bits 8–13: bits of the code alone; bits 16–31: the length or
+//	           distance to which the extra bits are added
+//	subtable   bits 8–13: the bits that index it; bits 16–31: where it begins
 type entry = uint32
 
 const (
 	takes   entry = 1<<6 - 1
-	special entry = 1 << 31
+	literal entry = 1 << 6
+	special entry = 1 << 7
 
-	literal  entry = 1 << 6 // one
-	literals entry = 3 << 6
 	subtable entry = special | 1<<14 // look on there
 	endBlock entry = special | 2<<14 // the symbol 256
 	invalid  entry = special | 3<<14 // no code, or a symbol that must not occur
-	kinds    entry = special | 3<<14 | literals
+	kinds    entry = special | 3<<14
 
 	inCode = 8  // shift of a match's code length
 	inBase = 16 // shift of a match's base
-	base   = 1<<15 - 1
 )
 
 const (
@@ -58,7 +55,7 @@ var (
 
 func makeLitSymbols() (s [288]entry) {
 	for i := range entry(256) {
-		s[i] = literal | i<<8
+		s[i] = literal | i<<inBase
 	}
 	s[256] = endBlock
 	first := entry(3)
@@ -180,12 +177,7 @@ func spread(table []entry, from, to uint) {
 }
 
 // withCode returns the symbol e, coded in n bits.
-func withCode(e entry, n uint) entry {
-	if e&literals == 0 {
-		return e + entry(n)<<inCode + entry(n)
-	}
-	return e + entry(n)
-}
+func withCode(e entry, n uint) entry { return e + entry(n)<<inCode + entry(n) }
 
 // filler walks over the codes in order, each with its first bit lowest, as
 // Huffman codes lie in the input (RFC 1951, section 3.1.1).
@@ -229,29 +221,5 @@ func (f *filler) begin(l *lengths, n uint, left int) {
 func (f *filler) put(e entry, n uint) {
 	for i := f.code >> f.primary; i < 1<<f.width; i += 1 << (n - f.primary) {
 		f.table[f.start+i] = e
-	}
-}
-
-// join makes entries yield the two or three literals whose codes fit into the
-// bits of an index. From the last entry down, those that are still to be used lie
-// before the current one and hold single symbols.
-func (c *codes) join() {
-	for i := 1<<litBits - 1; i >= 0; i-- {
-		first := c.lit[i]
-		if first&literals == 0 {
-			continue
-		}
-		n := first & takes
-		second := c.lit[i>>n]
-		if second&literals == 0 || n+second&takes > litBits {
-			continue
-		}
-		joined := literal<<1 | first&0xff00 | second&0xff00<<8
-		n += second & takes
-		if third := c.lit[i>>n]; third&literals != 0 && n+third&takes <= litBits {
-			joined += literal | third&0xff00<<16
-			n += third & takes
-		}
-		c.lit[i] = joined | n
 	}
 }
