@@ -57,11 +57,11 @@ func (r *Reader) block() error {
 // storedHeader reads how many bytes are stored (RFC 1951, section 3.2.4).
 func (r *Reader) storedHeader() error {
 	r.bits, r.n = 0, 0 // the rest of the byte
-	var b [4]byte
-	if _, err := io.ReadFull(r.in, b[:]); err != nil {
+	b := r.raw[:4]
+	if _, err := io.ReadFull(r.in, b); err != nil {
 		return err
 	}
-	size, check := binary.LittleEndian.Uint16(b[:2]), binary.LittleEndian.Uint16(b[2:])
+	size, check := binary.LittleEndian.Uint16(b), binary.LittleEndian.Uint16(b[2:])
 	if size != ^check {
 		return corrupt("length of stored bytes %#04x with the complement %#04x", size, check)
 	}

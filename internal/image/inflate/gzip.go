@@ -24,8 +24,8 @@ const maxText = 512
 // header reads a member's header. It returns io.EOF only if the input ends where
 // a header may begin.
 func (r *Reader) header() error {
-	var fixed [10]byte
-	if _, err := io.ReadFull(r.in, fixed[:]); err != nil {
+	fixed := r.raw[:10]
+	if _, err := io.ReadFull(r.in, fixed); err != nil {
 		return err
 	}
 	flags := fixed[3]
@@ -37,7 +37,7 @@ func (r *Reader) header() error {
 	case flags&flagsReserved != 0:
 		return corrupt("reserved flags %#x of a gzip member", flags)
 	}
-	h := &headerReader{r: r, crc: crc32.ChecksumIEEE(fixed[:])}
+	h := &headerReader{r: r, crc: crc32.ChecksumIEEE(fixed)}
 	if flags&flagExtra != 0 {
 		h.skip(int(h.uint16()))
 	}
@@ -56,8 +56,8 @@ func (r *Reader) header() error {
 
 // trailer compares the member with the checksum and size that follow it.
 func (r *Reader) trailer() error {
-	var t [8]byte
-	if _, err := io.ReadFull(r.in, t[:]); err != nil {
+	t := r.raw[:8]
+	if _, err := io.ReadFull(r.in, t); err != nil {
 		return err
 	}
 	r.sum()
@@ -81,9 +81,9 @@ func (h *headerReader) byte() byte {
 	if h.err != nil {
 		return 0
 	}
-	var b [1]byte
+	b := h.r.raw[:1]
 	b[0], h.err = h.r.in.ReadByte()
-	h.crc = crc32.Update(h.crc, crc32.IEEETable, b[:])
+	h.crc = crc32.Update(h.crc, crc32.IEEETable, b)
 	return b[0]
 }
 

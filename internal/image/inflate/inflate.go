@@ -56,8 +56,9 @@ const (
 // concurrently.
 type Reader struct {
 	in   *bufio.Reader
-	bits uint64 // read and not used, the next bit lowest
-	n    uint   // how many there are; fewer than 8 between symbols
+	raw  [10]byte // room for headers and trailers
+	bits uint64   // read and not used, the next bit lowest
+	n    uint     // how many there are; fewer than 8 between symbols
 
 	state  state
 	last   bool // the current block is the member's last
