@@ -35,13 +35,13 @@ type chunk struct {
 // stream is the plain content of a layer. It is hashed chunk by chunk as the
 // reader takes it, so skipping costs neither a copy nor a gap in the digest.
 type stream struct {
-	full       chan chunk
-	free       chan *inflate.Buffer
-	halt       chan struct{} // closed when the reader wants no more
-	exited     chan struct{} // closed when the goroutine has ended
-	drain      bool          // set before halt is closed: read the blob to its end
-	blob       *blobReader
-	cause      error // set before full is closed: why the stream ended early
+	full   chan chunk
+	free   chan *inflate.Buffer
+	halt   chan struct{} // closed when the reader wants no more
+	exited chan struct{} // closed when the goroutine has ended
+	drain  bool          // set before halt is closed: read the blob to its end
+	blob   *blobReader
+	cause  error // set before full is closed: why the stream ended early
 
 	buffer *inflate.Buffer // that rest lies in, nil before the first
 	rest   []byte
