@@ -40,25 +40,25 @@ func (r *Reader) fast() error {
 		// are written out, not a loop: each has a branch of its own to predict.
 		e := c.lit[bits&(1<<litBits-1)]
 		if e&literal != 0 {
-			out[pos&mask] = byte(e >> inBase)
+			out[pos&mask] = byte(e >> inBase & 0xff)
 			pos++
 			bits >>= e & takes
 			n -= uint(e)
 			e = c.lit[bits&(1<<litBits-1)]
 			if e&literal != 0 {
-				out[pos&mask] = byte(e >> inBase)
+				out[pos&mask] = byte(e >> inBase & 0xff)
 				pos++
 				bits >>= e & takes
 				n -= uint(e)
 				e = c.lit[bits&(1<<litBits-1)]
 				if e&literal != 0 {
-					out[pos&mask] = byte(e >> inBase)
+					out[pos&mask] = byte(e >> inBase & 0xff)
 					pos++
 					bits >>= e & takes
 					n -= uint(e)
 					e = c.lit[bits&(1<<litBits-1)]
 					if e&literal != 0 {
-						out[pos&mask] = byte(e >> inBase)
+						out[pos&mask] = byte(e >> inBase & 0xff)
 						pos++
 						bits >>= e & takes
 						n -= uint(e)
@@ -76,7 +76,7 @@ func (r *Reader) fast() error {
 				n -= litBits
 				e = c.lit[(uint64(e>>inBase)+bits&(1<<(e>>inCode&takes)-1))&(1<<(litBits+1)-1)]
 				if e&literal != 0 {
-					out[pos&mask] = byte(e >> inBase)
+					out[pos&mask] = byte(e >> inBase & 0xff)
 					pos++
 					bits >>= e & takes
 					n -= uint(e)
@@ -115,7 +115,7 @@ func (r *Reader) fast() error {
 		bits >>= e & takes
 		n -= uint(e)
 		if dist > pos-low {
-			err = tooFar(int(dist), int(pos-low)) //nolint:gosec // within a buffer
+			err = tooFar(int(dist), int(pos-low))
 			break
 		}
 
@@ -138,9 +138,9 @@ func (r *Reader) fast() error {
 
 	// Whole bytes that were not used go back.
 	n &= 63
-	i -= int(n >> 3) //nolint:gosec // 7 at most
+	i -= int(n >> 3)
 	r.bits, r.n = bits&(1<<(n&7)-1), n&7
-	r.pos = int(pos) //nolint:gosec // within the buffer
+	r.pos = int(pos)
 	if _, failed := r.in.Discard(i); err == nil {
 		err = failed
 	}

@@ -194,16 +194,16 @@ func TestRead(t *testing.T) {
 func TestMembers(t *testing.T) {
 	text := strings.Repeat("a member ", 50_000)
 	var packed bytes.Buffer
-	want := ""
+	var want strings.Builder
 	for n := range 300 {
 		part := text[:n*n%len(text)]
-		want += part
+		want.WriteString(part)
 		packed.Write(pack(t, []byte(part), 1+n%9))
 	}
 	in := bufio.NewReaderSize(bytes.NewReader(packed.Bytes()), 100)
 	got, err := unpack(in)
-	if err != nil || string(got) != want {
-		t.Errorf("%d of %d bytes, error %v", len(got), len(want), err)
+	if err != nil || string(got) != want.String() {
+		t.Errorf("%d of %d bytes, error %v", len(got), len(want.String()), err)
 	}
 	if _, err := in.ReadByte(); !errors.Is(err, io.EOF) {
 		t.Errorf("behind the last member: %v", err)

@@ -31,7 +31,7 @@ func (r *Reader) slow() error {
 		return err
 	}
 	if e&literal != 0 {
-		r.out[r.pos] = byte(e >> inBase)
+		r.out[r.pos] = byte(e >> inBase & 0xff)
 		r.pos++
 		r.drop(uint(e & takes))
 		return nil

@@ -88,7 +88,7 @@ func makeDistSymbols() (s [32]entry) {
 
 func makePreSymbols() (s [19]entry) {
 	for i := range s {
-		s[i] = entry(i) << inBase //nolint:gosec // below 19
+		s[i] = entry(i) << inBase
 	}
 	return s
 }
@@ -101,10 +101,10 @@ type lengths struct {
 	max    uint // bits of the longest code
 }
 
-// newLengths counts lens, which are at most 15. It reports whether they are those of a prefix
-// code that uses all of its bits. As in compress/flate, a code without symbols
-// passes, and one of a single symbol of one bit; using what they lack is an error
-// of the data.
+// init counts and sorts lens, which are at most 15. It reports whether they are
+// those of a prefix code that leaves no bits without a meaning. As in
+// compress/flate, a code without symbols passes, and one of a single symbol of one
+// bit; using what they lack is an error of the data.
 func (l *lengths) init(lens []uint8) bool {
 	*l = lengths{}
 	for _, n := range lens {
@@ -125,7 +125,7 @@ func (l *lengths) init(lens []uint8) bool {
 	}
 	for symbol, n := range lens {
 		if n != 0 {
-			l.sorted[next[n&maxBits]] = uint16(symbol) //nolint:gosec // below 288
+			l.sorted[next[n&maxBits]] = uint16(symbol)
 			next[n&maxBits]++
 		}
 	}
@@ -177,7 +177,10 @@ func spread(table []entry, from, to uint) {
 }
 
 // withCode returns the symbol e, coded in n bits.
-func withCode(e entry, n uint) entry { return e + entry(n)<<inCode + entry(n) }
+func withCode(e entry, n uint) entry {
+	code := entry(n) //nolint:gosec // maxBits at most
+	return e + code<<inCode + code
+}
 
 // filler walks over the codes in order, each with its first bit lowest, as
 // Huffman codes lie in the input (RFC 1951, section 3.1.1).
@@ -214,7 +217,7 @@ func (f *filler) begin(l *lengths, n uint, left int) {
 	}
 	f.open, f.start = f.prefix(), f.end
 	f.end += 1 << f.width
-	f.table[f.open-1] = subtable | entry(f.primary) | entry(f.width)<<inCode | entry(f.start)<<inBase
+	f.table[f.open-1] = subtable | entry(f.primary|f.width<<inCode|f.start<<inBase) //nolint:gosec // a place in the table, and less
 }
 
 // put writes e for the current code of n bits into the open subtable.
