@@ -38,6 +38,7 @@ func (env *Env) findingsTable(w io.Writer, r *scanResult) {
 	if r.Unspoken > 0 {
 		fmt.Fprintf(w, "%d components that no pack of advisories speaks of, such as native code: see plimsoll sbom\n", r.Unspoken)
 	}
+	secretsTable(w, r.Secrets)
 	if r.Accounts.Files > 0 {
 		fmt.Fprintln(w, accountsLine(&r.Accounts))
 	}

@@ -82,13 +82,17 @@ func listed(words []string) string {
 // inventory opens the image and scans it, with a line of progress. What goes
 // wrong with kept facts is told on standard error.
 func (env *Env) inventory(ctx context.Context, name, platform string, fresh bool) (*inventory.Inventory, error) {
+	scanner, err := env.Settings.Scanner(fresh, env.warn)
+	if err != nil {
+		return nil, err
+	}
 	p := env.startProgress("scanning " + printable(name))
 	defer p.finish()
 	m, err := env.Settings.Images(p.add).Open(ctx, name, platform)
 	if err != nil {
 		return nil, err
 	}
-	return env.Settings.Scanner(fresh, env.warn).Scan(ctx, m)
+	return scanner.Scan(ctx, m)
 }
 
 // printInventory writes the whole document at once: what could not be encoded

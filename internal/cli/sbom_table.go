@@ -21,6 +21,54 @@ func (s shown) table(w io.Writer, v *inventory.Inventory) {
 		s.byName(w, v)
 	}
 	accountsTable(w, &v.Accounts)
+	secretsTable(w, v.Secrets)
+	embeddedSBOMTable(w, v.Stated)
+}
+
+// secretsTable lists the secrets that somebody shipped.
+func secretsTable(w io.Writer, secrets []inventory.FoundSecret) {
+	minor := 0
+	for i := range secrets {
+		s := &secrets[i]
+		if s.Minor {
+			minor++
+			continue
+		}
+		if i == minor {
+			fmt.Fprintln(w, "\nSECRET\tBEGINS\tLAYER\tIN")
+		}
+		about := ""
+		if !s.Visible {
+			about = " (removed by a later layer, and still shipped)"
+		}
+		fmt.Fprintf(w, "%s\t%s\t%d\t%s\n", s.Kind, oneLine(s.Redacted), s.Index, oneLine(fmt.Sprintf("%s:%d%s", s.Path, s.Line, about)))
+	}
+	if minor > 0 {
+		fmt.Fprintf(w, "%d more that may open nothing (encrypted, short-lived, or among samples): -o json\n", minor)
+	}
+}
+
+// embeddedSBOMTable lists what SBOMs in the image state and what is not so.
+func embeddedSBOMTable(w io.Writer, stated []inventory.Stated) {
+	confirmed, wrong := 0, 0
+	for i := range stated {
+		s := &stated[i]
+		switch s.Verdict {
+		case inventory.Confirmed:
+			confirmed++
+			continue
+		case inventory.Unconfirmed:
+			continue
+		case inventory.Contradicted, inventory.Altered, inventory.Absent:
+		}
+		if wrong++; wrong == 1 {
+			fmt.Fprintln(w, "\nSTATED BY AN SBOM IN THE IMAGE\tVERSION\tWHICH IS\tBECAUSE OF")
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", oneLine(componentName(&s.Component)), oneLine(s.Component.Version), s.Verdict, oneLine(s.Detail))
+	}
+	if len(stated) > 0 {
+		fmt.Fprintf(w, "of %d components that SBOMs in the image state, %d are confirmed\n", len(stated), confirmed)
+	}
 }
 
 func (s shown) byName(w io.Writer, v *inventory.Inventory) {

@@ -33,7 +33,7 @@ var within = map[string][]string{
 	"profile":        {"fault"},
 	"ref":            {"fault"},
 	"idmap":          {"fault"},
-	"knownbad":       {"fault"},
+	"knownbad":       {"inventory", "fault"},
 	"verdict":        {"profile", "ref", "fault"},
 	"policy":         {"finding", "inventory", "advisory", "profile", "verdict", "ref", "fault"},
 	"key/":           {"key"},

@@ -121,7 +121,8 @@ const (
 	KnownBadExecutable = Kind(string(KnownBad) + "-executable")
 )
 
-// All yields the components, and as such the executables that are open.
+// All yields the components, and as such the executables that are open and the
+// secrets that may open something.
 func (v *Inventory) All() iter.Seq[*Component] {
 	return func(yield func(*Component) bool) {
 		for i := range v.Components {
@@ -132,6 +133,11 @@ func (v *Inventory) All() iter.Seq[*Component] {
 		for i := range v.Accounts.Open {
 			c := v.Accounts.Open[i].Component()
 			if !yield(&c) {
+				return
+			}
+		}
+		for i := range v.Secrets {
+			if c := v.Secrets[i].Component(); !v.Secrets[i].Minor && !yield(&c) {
 				return
 			}
 		}

@@ -68,7 +68,7 @@ const (
 // Types and Kinds are all that there are.
 var (
 	Types = []Type{Deb, Apk, RPM, ALPM, Nix, Brew, Golang, NPM, PyPI, Conda, Cargo, Maven, NuGet, Composer, Gem, Hex, OTP, Pub, Swift, CRAN, CPAN, LuaRocks, Hackage, Generic}
-	Kinds = []Kind{OS, Library, Application, Native, UnknownExecutable, ChangedExecutable, KnownBadExecutable}
+	Kinds = []Kind{OS, Library, Application, Native, UnknownExecutable, ChangedExecutable, KnownBadExecutable, ShippedSecret}
 )
 
 // Component is one thing in an image.

@@ -3,7 +3,7 @@ package inventory
 import "slices"
 
 // DropPlans takes out of the inventory what only lock files name, recognised by
-// the given methods, where what is installed says otherwise: a lock file says
+// the methods plans, where what is installed says otherwise: a lock file says
 // what somebody meant to install, for whichever platform and purpose.
 //
 // A lock file half of whose packages, by name, are installed anywhere in the
@@ -11,54 +11,62 @@ import "slices"
 // of another, it decides about those that are there in another version. notes
 // are methods that prove nothing about what is installed (SBOMs).
 func (v *Inventory) DropPlans(plans, notes []string) {
-	type name struct {
-		typ             Type
-		namespace, name string
-	}
-	nameOf := func(c *Component) name {
-		p := productOf(c)
-		return name{p.typ, p.namespace, p.name}
-	}
-	type file struct {
-		index int
-		path  string
-		typ   Type
-	}
-	isPlan := func(e Evidence) bool { return slices.Contains(plans, e.Method) }
-	installed := map[name]bool{}
-	planned := map[file]map[name]bool{}
+	p := planned{methods: plans, installed: map[product]bool{}, named: map[lockFile]map[product]bool{}}
 	for i := range v.Components {
-		c := &v.Components[i]
-		for _, e := range c.Evidence {
-			switch n := nameOf(c); {
-			case isPlan(e):
-				f := file{e.Index, e.Path, c.Type}
-				if planned[f] == nil {
-					planned[f] = map[name]bool{}
-				}
-				planned[f][n] = true
-			case !slices.Contains(notes, e.Method):
-				installed[n] = true
-			}
-		}
+		p.gather(&v.Components[i], notes)
 	}
-	done := map[file]bool{}
-	for f, names := range planned {
-		n := 0
-		for one := range names {
-			if installed[one] {
-				n++
-			}
-		}
-		done[f] = 2*n >= len(names)
+	carried := map[lockFile]bool{}
+	for f := range p.named {
+		carried[f] = p.carriedOut(f)
 	}
 	v.Components = slices.DeleteFunc(v.Components, func(c Component) bool {
-		if slices.ContainsFunc(c.Evidence, func(e Evidence) bool { return !isPlan(e) }) {
+		if slices.ContainsFunc(c.Evidence, func(e Evidence) bool { return !p.plan(e) }) {
 			return false
 		}
-		if installed[nameOf(&c)] {
-			return true
-		}
-		return !slices.ContainsFunc(c.Evidence, func(e Evidence) bool { return !done[file{e.Index, e.Path, c.Type}] })
+		return p.installed[productOf(&c).unversioned()] ||
+			!slices.ContainsFunc(c.Evidence, func(e Evidence) bool { return !carried[lockFile{e.Index, e.Path, c.Type}] })
 	})
+}
+
+// lockFile is the part of one that names packages of one type.
+type lockFile struct {
+	index int
+	path  string
+	typ   Type
+}
+
+// planned is what lock files name and what is installed, by product without
+// version.
+type planned struct {
+	methods   []string
+	installed map[product]bool
+	named     map[lockFile]map[product]bool
+}
+
+func (p *planned) plan(e Evidence) bool { return slices.Contains(p.methods, e.Method) }
+
+func (p *planned) gather(c *Component, notes []string) {
+	name := productOf(c).unversioned()
+	for _, e := range c.Evidence {
+		switch {
+		case p.plan(e):
+			f := lockFile{e.Index, e.Path, c.Type}
+			if p.named[f] == nil {
+				p.named[f] = map[product]bool{}
+			}
+			p.named[f][name] = true
+		case !slices.Contains(notes, e.Method):
+			p.installed[name] = true
+		}
+	}
+}
+
+func (p *planned) carriedOut(f lockFile) bool {
+	there := 0
+	for name := range p.named[f] {
+		if p.installed[name] {
+			there++
+		}
+	}
+	return 2*there >= len(p.named[f])
 }

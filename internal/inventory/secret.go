@@ -63,6 +63,18 @@ type FoundSecret struct {
 	Visible bool `json:"visible"`
 }
 
+// ShippedSecret is the kind of [FoundSecret.Component].
+const ShippedSecret Kind = "secret"
+
+// Component returns the secret as a component, so that rules can speak of it:
+// its path as the name, and what it opens as the version.
+func (s *FoundSecret) Component() Component {
+	return Component{
+		Kind: ShippedSecret, Type: Generic, Name: s.Path, Version: string(s.Kind),
+		Evidence: []Evidence{{Layer: s.Layer, Index: s.Index, Path: s.Path, Method: "secret", Confidence: 1}},
+	}
+}
+
 // secrets gathers those of all layers.
 func (v *Inventory) secrets(r *replay, layers []*Facts) {
 	v.Secrets = []FoundSecret{}

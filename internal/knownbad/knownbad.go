@@ -12,7 +12,8 @@ import (
 	"bytes"
 	"encoding/hex"
 	"sort"
-	"strings"
+
+	"plimsoll/internal/inventory"
 )
 
 // algorithm is one of those of hashes in lists, told apart by their size.
@@ -29,7 +30,11 @@ var algorithms = []algorithm{{"md5", 16}, {"sha1", 20}, {"sha256", 32}}
 type List struct {
 	tables map[string]*table // by algorithm
 	names  []string
+
+	version string
 }
+
+var _ inventory.Bad = (*List)(nil)
 
 // Len returns how many hashes are known.
 func (l *List) Len() int {
@@ -40,26 +45,28 @@ func (l *List) Len() int {
 	return n
 }
 
-// Find returns what the file with one of these sums is called, and the sum that
-// it is listed by. A sum is "md5:", "sha1:" or "sha256:" and hexadecimal digits;
-// any other is not known.
-func (l *List) Find(sums ...string) (name, sum string, ok bool) {
-	for _, s := range sums {
-		algorithm, digits, _ := strings.Cut(s, ":")
-		t := l.tables[algorithm]
-		if t == nil || len(digits) != 2*t.size {
+// Lookup implements [inventory.Bad]: it returns what a file of this content is
+// called, "" if nobody listed it.
+func (l *List) Lookup(sums inventory.Sums) string {
+	for _, s := range []struct{ algorithm, digits string }{{"sha256", sums.SHA256}, {"sha1", sums.SHA1}, {"md5", sums.MD5}} {
+		t := l.tables[s.algorithm]
+		if t == nil || len(s.digits) != 2*t.size {
 			continue
 		}
-		digest, err := hex.DecodeString(digits)
+		digest, err := hex.DecodeString(s.digits)
 		if err != nil {
 			continue
 		}
 		if i := t.search(digest); i < t.Len() && bytes.Equal(t.at(i), digest) {
-			return l.names[t.names[i]], s, true
+			return l.names[t.names[i]]
 		}
 	}
-	return "", "", false
+	return ""
 }
+
+// Version implements [inventory.Bad]: lists that say the same
+// have the same.
+func (l *List) Version() string { return l.version }
 
 // table is the hashes of one algorithm and, for each, the place of its name. It
 // implements [sort.Interface].

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"plimsoll/internal/fault"
+	"plimsoll/internal/inventory"
 )
 
 func sums(content string) (m, s1, s256 string) {
@@ -29,7 +30,7 @@ func read(t testing.TB, lists ...string) *List {
 	return r.List()
 }
 
-func TestFind(t *testing.T) {
+func TestLookup(t *testing.T) {
 	m, _, _ := sums("one")
 	_, s1, _ := sums("two")
 	_, _, s256 := sums("three")
@@ -39,29 +40,42 @@ func TestFind(t *testing.T) {
 	if l.Len() != 5 {
 		t.Errorf("%d hashes", l.Len())
 	}
-	for _, test := range []struct{ sum, want string }{
-		{"md5:" + m, "Miner One, seen in 2025"},
-		{"sha1:" + s1, "Two\uFFFD[2J"},
-		{"sha256:" + s256, "bin/three"},
-		{"md5:" + strings.Repeat("ab", 16), unnamed},
-		{"sha1:" + m, ""},
-		{"crc32:" + m, ""},
-		{"md5:" + m[1:] + "x", ""},
-		{m, ""},
-		{"", ""},
-		{"md5:" + strings.Repeat("ff", 16), ""},
+	for _, test := range []struct {
+		sums inventory.Sums
+		want string
+	}{
+		{inventory.Sums{MD5: m}, "Miner One, seen in 2025"},
+		{inventory.Sums{MD5: strings.Repeat("ff", 16), SHA1: s1}, "Two\uFFFD[2J"},
+		{inventory.Sums{SHA256: s256}, "bin/three"},
+		{inventory.Sums{MD5: strings.Repeat("ab", 16)}, unnamed},
+		{inventory.Sums{SHA1: m}, ""},
+		{inventory.Sums{MD5: m[1:] + "x"}, ""},
+		{inventory.Sums{MD5: strings.Repeat("ff", 16)}, ""},
+		{inventory.Sums{}, ""},
 	} {
-		name, sum, ok := l.Find("sha256:"+strings.Repeat("00", 32), test.sum)
-		if name != test.want || ok != (test.want != "") || ok && sum != test.sum {
-			t.Errorf("Find(%q) = %q, %q, %v, want %q", test.sum, name, sum, ok, test.want)
+		if name := l.Lookup(test.sums); name != test.want {
+			t.Errorf("Lookup(%+v) = %q, want %q", test.sums, name, test.want)
 		}
 	}
-	if _, _, ok := (&List{}).Find("md5:" + m); ok {
+	if name := (&List{}).Lookup(inventory.Sums{MD5: m}); name != "" {
 		t.Error("an empty list knows a file")
 	}
 }
 
-func TestFindInMany(t *testing.T) {
+func TestVersion(t *testing.T) {
+	a, b := strings.Repeat("aa", 16), strings.Repeat("bb", 16)
+	first := read(t, a+";one\n"+b+";two\n").Version()
+	if again := read(t, "# the same\n"+b+" two\n", a+",one\n").Version(); again != first {
+		t.Error("the same list in another order has another version")
+	}
+	for _, other := range []string{"", a + ";one\n", a + ";one\n" + b + ";three\n", a + ";two\n" + b + ";one\n"} {
+		if read(t, other).Version() == first {
+			t.Errorf("%q has the same version", other)
+		}
+	}
+}
+
+func TestLookupInMany(t *testing.T) {
 	var b strings.Builder
 	for i := range 5000 {
 		_, _, s := sums(fmt.Sprint(i))
@@ -70,7 +84,7 @@ func TestFindInMany(t *testing.T) {
 	l := read(t, b.String())
 	for i := range 5000 {
 		_, _, s := sums(fmt.Sprint(i))
-		if name, _, _ := l.Find("sha256:" + s); name != fmt.Sprintf("sample %d", i%7) {
+		if name := l.Lookup(inventory.Sums{SHA256: s}); name != fmt.Sprintf("sample %d", i%7) {
 			t.Fatalf("%d is %q", i, name)
 		}
 	}
@@ -113,7 +127,7 @@ func FuzzRead(f *testing.F) {
 		if l.Len() > len(content)/32 {
 			t.Errorf("%d hashes in %d bytes", l.Len(), len(content))
 		}
-		l.Find("md5:"+m, "sha1:"+s1, "sha256:"+s256)
+		l.Lookup(inventory.Sums{MD5: m, SHA1: s1, SHA256: s256})
 	})
 }
 
@@ -122,7 +136,6 @@ func Example() {
 	if err := r.Read(strings.NewReader("900150983cd24fb0d6963f7d28e17f72;a file that holds abc\n")); err != nil {
 		return
 	}
-	name, sum, ok := r.List().Find("md5:900150983cd24fb0d6963f7d28e17f72")
-	fmt.Println(name, sum, ok)
-	// Output: a file that holds abc md5:900150983cd24fb0d6963f7d28e17f72 true
+	fmt.Println(r.List().Lookup(inventory.Sums{MD5: "900150983cd24fb0d6963f7d28e17f72"}))
+	// Output: a file that holds abc
 }

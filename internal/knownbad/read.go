@@ -3,8 +3,10 @@ package knownbad
 import (
 	"bufio"
 	"bytes"
+	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"io"
 	"slices"
 	"sort"
@@ -120,8 +122,16 @@ func (r *Reader) name(b []byte) uint32 {
 func (r *Reader) List() *List {
 	l := r.list
 	*r = Reader{}
-	for _, t := range l.tables {
-		sort.Sort(t)
+	sum := sha256.New()
+	for _, a := range algorithms {
+		if t := l.tables[a.name]; t != nil {
+			sort.Sort(t)
+			sum.Write(t.digests)
+			for _, place := range t.names {
+				fmt.Fprintf(sum, "%q", l.names[place])
+			}
+		}
 	}
+	l.version = hex.EncodeToString(sum.Sum(nil))
 	return &l
 }

@@ -9,6 +9,7 @@ import (
 	"plimsoll/internal/scan/conan"
 	"plimsoll/internal/scan/cpan"
 	"plimsoll/internal/scan/cran"
+	"plimsoll/internal/scan/dotnet"
 	"plimsoll/internal/scan/dpkg"
 	"plimsoll/internal/scan/erlang"
 	"plimsoll/internal/scan/gobinary"
@@ -30,8 +31,9 @@ import (
 	"plimsoll/internal/scan/swift"
 )
 
-// Extractors returns all extractors.
-func Extractors() []scan.Extractor {
+// Extractors returns all extractors. Native code is recognised by products, or by
+// those that are built in if that is nil.
+func Extractors(products *native.Set) []scan.Extractor {
 	return []scan.Extractor{
 		dpkg.Extractor{},
 		apk.Extractor{},
@@ -40,7 +42,7 @@ func Extractors() []scan.Extractor {
 		nix.Extractor{},
 		brew.Extractor{},
 		gobinary.Extractor{},
-		native.Extractor{},
+		native.Extractor{Set: products},
 		native.Notes{},
 		cargo.Extractor{},
 		graal.Extractor{},
@@ -51,6 +53,10 @@ func Extractors() []scan.Extractor {
 		secret.Extractor{},
 		java.Extractor{},
 		java.Releases{},
+		dotnet.Deps{},
+		dotnet.Locks{},
+		dotnet.Specs{},
+		dotnet.Assemblies{},
 		ruby.Gems{},
 		ruby.Locks{},
 		php.Composer{},

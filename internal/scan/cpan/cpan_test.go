@@ -27,13 +27,16 @@ func TestExtract(t *testing.T) {
 	}{
 		{
 			"cpanm", "usr/local/share/perl5/x86_64-linux-gnu/.meta/URI-5.35/install.json", testdata(t, "install.json"),
-			[]string{"OALDERS/URI 5.35"}, nil, "",
+			[]string{"OALDERS/URI 5.35"},
+			nil, "",
 		},
 		{"without an author", "x/.meta/a/install.json", `{"dist": "A-B-v1.2", "version": "1.2"}`, []string{"A-B 1.2"}, nil, ""},
 		{
 			"packlist", "usr/local/lib/perl5/auto/HTTP/Tiny/.packlist",
 			"/usr/local/bin/tiny type=file\n/usr/local/lib/perl5/auto/HTTP/Tiny/Tiny.so\n/usr/local/lib/perl5/HTTP/Tiny.pm\n/../../etc/x\nrelative\n",
-			nil, []string{"usr/local/bin/tiny HTTP-Tiny ", "usr/local/lib/perl5/auto/HTTP/Tiny/Tiny.so HTTP-Tiny "}, "",
+			nil,
+			[]string{"usr/local/bin/tiny HTTP-Tiny ", "usr/local/lib/perl5/auto/HTTP/Tiny/Tiny.so HTTP-Tiny "},
+			"",
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {

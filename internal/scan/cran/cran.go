@@ -3,6 +3,7 @@
 package cran
 
 import (
+	"bytes"
 	"context"
 	"path"
 	"strings"
@@ -33,7 +34,7 @@ func (Extractor) Version() int { return 1 }
 
 // Wants implements [scan.Extractor].
 func (Extractor) Wants(e image.Entry, head []byte) bool {
-	return strings.HasSuffix(e.Path, "/DESCRIPTION") && strings.Contains(string(head), "Package: ")
+	return strings.HasSuffix(e.Path, "/DESCRIPTION") && bytes.Contains(head, []byte("Package: "))
 }
 
 // Extract implements [scan.Extractor]. Only what R installed has a field Built:

@@ -78,16 +78,21 @@ func partOf(p string) part {
 	if strings.Contains(base, "/") || base == "" {
 		return nothing
 	}
-	switch ext := path.Ext(base); {
-	case folder == "status.d" && ext == ".md5sums", folder == "info" && ext == ".md5sums":
-		return sums
-	case folder == "status.d":
-		return controlFile
-	case folder != "info":
-	case ext == ".list":
+	if folder != "info" && folder != "status.d" {
+		return nothing
+	}
+	switch path.Ext(base) {
+	case ".list":
 		return list
-	case ext == ".preinst", ext == ".postinst", ext == ".prerm", ext == ".postrm", ext == ".config":
+	case ".md5sums":
+		return sums
+	case ".preinst", ".postinst", ".prerm", ".postrm", ".config":
 		return maintainer
+	case ".conffiles", ".shlibs", ".symbols", ".triggers", ".templates":
+		return nothing
+	}
+	if folder == "status.d" {
+		return controlFile // the dots of some names look like an extension
 	}
 	return nothing
 }

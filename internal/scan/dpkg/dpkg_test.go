@@ -55,6 +55,7 @@ func TestExtract(t *testing.T) {
 		{"no newline at the end", "var/lib/dpkg/status", "Package: a\nStatus: install ok installed\nVersion: 1", []string{"a 1 < a 1"}},
 		{"distroless", "var/lib/dpkg/status.d/base", "Package: base-files\nVersion: 12.4\nArchitecture: amd64\n", []string{"base-files 12.4 < base-files 12.4 (amd64)"}},
 		{"a status that dpkg does not write", "var/lib/dpkg/status", "Package: a\nStatus: odd\nVersion: 1\n", []string{"a 1 < a 1"}},
+		{"a name with dots", "var/lib/dpkg/status.d/libpython3.11-minimal", "Package: libpython3.11-minimal\nVersion: 3.11.2-6\n", []string{"libpython3.11-minimal 3.11.2-6 < libpython3.11-minimal 3.11.2-6"}},
 		{"empty", "var/lib/dpkg/status", "", nil},
 		{"long lines of other fields", "var/lib/dpkg/status", "Package: a\nStatus: install ok installed\nDepends: " + strings.Repeat("x, ", 1<<16) + "\nVersion: 1\n", []string{"a 1 < a 1"}},
 	} {
@@ -116,6 +117,7 @@ func TestOwned(t *testing.T) {
 			[]inventory.Owned{deb(metadata, "python3-x", "md5:"+empty), deb("usr/bin/x", "python3-x", "md5:"+empty), deb("usr/bin/y", "python3-x", "md5:"+empty)},
 		},
 		{"var/lib/dpkg/status.d/base-files.md5sums", empty + "  bin/x\n", []inventory.Owned{deb("bin/x", "base-files", "md5:"+empty)}},
+		{"var/lib/dpkg/status.d/cron.preinst", "#!/bin/sh\n# Package: x\nVersion:", []inventory.Owned{deb("var/lib/dpkg/status.d/cron.preinst", "cron", "")}},
 		{"var/lib/dpkg/info/cron.postinst", "#!/bin/sh\n", []inventory.Owned{deb("var/lib/dpkg/info/cron.postinst", "cron", "")}},
 		{
 			"var/lib/dpkg/diversions",
@@ -185,7 +187,7 @@ License: Apache-2.0
 func TestWants(t *testing.T) {
 	for _, path := range []string{
 		"var/lib/dpkg/status-old", "var/lib/dpkg/info/x.triggers", "opt/var/lib/dpkg/status", "var/lib/dpkg/status.d/x/y",
-		"var/lib/dpkg/info/x/y.list", "var/lib/dpkg/triggers/x.list", "usr/share/doc/x/copyright", "usr/share/doc/x/y/copyright", "var/lib/dpkg/info",
+		"var/lib/dpkg/info/x/y.list", "var/lib/dpkg/status.d/x.conffiles", "var/lib/dpkg/info/x", "var/lib/dpkg/triggers/x.list", "usr/share/doc/x/copyright", "usr/share/doc/x/y/copyright", "var/lib/dpkg/info",
 	} {
 		if scantest.Wants(Extractor{}, path, []byte("This package was")) {
 			t.Errorf("%q is wanted", path)

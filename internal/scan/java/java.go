@@ -76,7 +76,7 @@ func (x Extractor) Extract(ctx context.Context, f scan.File) (inventory.Found, e
 	if err != nil {
 		return inventory.Found{}, err
 	}
-	w := &walker{ctx: ctx, hashes: x.Hashes, inflate: flate.NewReader(strings.NewReader("")), left: maxBytes}
+	w := &walker{cancelled: ctx.Err, hashes: x.Hashes, inflate: flate.NewReader(strings.NewReader("")), left: maxBytes}
 	w.top(content, path.Clean(f.Path))
 	return inventory.Found{Components: w.components}, w.err()
 }

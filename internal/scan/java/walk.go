@@ -2,7 +2,6 @@ package java
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -25,7 +24,7 @@ const (
 
 // walker reads an archive and those in it.
 type walker struct {
-	ctx        context.Context //nolint:containedctx // it lives as long as one call of Extract
+	cancelled  func() error
 	hashes     Hashes
 	inflate    io.ReadCloser
 	spans      []span
@@ -197,7 +196,7 @@ func (w *walker) descend(j *jar, e *entry) {
 }
 
 func (w *walker) open(j *jar, e *entry, in *jar) error {
-	if err := w.ctx.Err(); err != nil {
+	if err := w.cancelled(); err != nil {
 		return err
 	}
 	if in.depth > maxDepth {

@@ -29,11 +29,14 @@ func TestExtract(t *testing.T) {
 		{
 			"a rock", "usr/local/lib/luarocks/rocks-5.3/Inspect/3.1.3-0/rock_manifest", testdata(t, "rock_manifest"),
 			[]string{"inspect 3.1.3-0"},
-			[]string{"usr/local/lib/luarocks/rocks-5.3/Inspect/3.1.3-0/bin/hello inspect md5:7abf18107428feae4203b87457f5205c", "usr/local/bin/hello inspect "}, "",
+			[]string{"usr/local/lib/luarocks/rocks-5.3/Inspect/3.1.3-0/bin/hello inspect md5:7abf18107428feae4203b87457f5205c", "usr/local/bin/hello inspect "},
+			"",
 		},
 		{
 			"with a library", "opt/lib/luarocks/rocks-5.1/cjson/2/rock_manifest", "rock_manifest = {\n   lib = {\n      cjson = {\n         [\"safe.so\"] = \"00000000000000000000000000000000\",\n         [\"../../../../bin/x\"] = \"x\"\n      },\n      [\"cjson.so\"] = \"x\"\n   }\n}\n",
-			[]string{"cjson 2"}, []string{"opt/lib/lua/5.1/cjson/safe.so cjson md5:00000000000000000000000000000000", "opt/lib/lua/5.1/cjson.so cjson "}, "",
+			[]string{"cjson 2"},
+			[]string{"opt/lib/lua/5.1/cjson/safe.so cjson md5:00000000000000000000000000000000", "opt/lib/lua/5.1/cjson.so cjson "},
+			"",
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {

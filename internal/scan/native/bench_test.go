@@ -12,7 +12,7 @@ import (
 // BenchmarkLook looks for all products in the programs and libraries of the
 // machine, up to 256 MiB of them. The bar is 1 GB/s.
 func BenchmarkLook(b *testing.B) {
-	set, err := builtin()
+	set, err := readSet()
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -44,11 +44,11 @@ func BenchmarkLook(b *testing.B) {
 // BenchmarkLoad is what the first native file of a scan costs more than others.
 func BenchmarkLoad(b *testing.B) {
 	for b.Loop() {
-		products, err := loadBuiltin()
+		products, err := decodeBuiltin()
 		if err != nil {
 			b.Fatal(err)
 		}
-		if _, err := NewSet(products); err != nil {
+		if _, err := newSet(products); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -147,8 +147,9 @@ func (f *file) match(a anchored, p *pattern, around []byte, from, at, size int, 
 
 // sight records what a match captured.
 func (f *file) sight(a anchored, p *pattern, b []byte, m []int, at int64) {
+	e := p.expression()
 	s := sighting{
-		version: group(b, m, p.version), distro: group(b, m, p.distro), revision: group(b, m, p.revision),
+		version: group(b, m, e.version), distro: group(b, m, e.distro), revision: group(b, m, e.revision),
 		pattern: a.pattern, at: at, times: 1, confidence: p.Confidence, own: p.Own,
 	}
 	r := &f.rules[a.rule]
@@ -243,7 +244,7 @@ func (f *file) nearest(ctx context.Context, a anchored, ats []int64) error {
 				if err != nil && err != io.EOF { //nolint:errorlint // io.ReaderAt returns it as it is
 					return fmt.Errorf("read: %w", err)
 				}
-				bareStrings(block[:n], start == 0, p.expression(), func(offset int, s []byte, m []int) {
+				bareStrings(block[:n], start == 0, p.expression().Regexp, func(offset int, s []byte, m []int) {
 					if d := max(start+int64(offset)-at, at-start-int64(offset)); d < distance {
 						distance, where, match, best = d, start+int64(offset), m, bytes.Clone(s)
 					}

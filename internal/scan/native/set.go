@@ -2,7 +2,6 @@ package native
 
 import (
 	"encoding/json"
-	"fmt"
 	"hash/crc32"
 	"regexp"
 	"slices"
@@ -28,17 +27,31 @@ type rule struct {
 
 type pattern struct {
 	*Pattern
-	also                      []int
-	expression                func() *regexp.Regexp
+	also       []int
+	expression func() *expression
+}
+
+// expression is a pattern's, compiled when it is needed first: most never are.
+type expression struct {
+	*regexp.Regexp
 	version, distro, revision int // groups, -1 where there is none
 }
 
 // anchored names a pattern of a rule.
 type anchored struct{ rule, pattern int }
 
-// NewSet makes a set of products, which must not be changed afterwards. An error
-// is Invalid and names the product.
+// NewSet makes a set of products. An error is Invalid and names the product.
 func NewSet(products []Product) (*Set, error) {
+	for i := range products {
+		if err := products[i].checkPatterns(); err != nil {
+			return nil, err
+		}
+	}
+	return newSet(products)
+}
+
+// newSet is [NewSet] for products that were checked.
+func newSet(products []Product) (*Set, error) {
 	s := &Set{rules: make([]rule, len(products))}
 	s.searcher = newSearcher(texts(products))
 	s.anchors = make([][]anchored, len(s.searcher.literals))
@@ -102,13 +115,12 @@ func (s *Set) add(i int, p *Product) error {
 	for k := range p.Patterns {
 		one := p.Patterns[k] // a copy: the products belong to the caller
 		one.fill(len(p.Table) > 0)
-		re, err := one.compile()
-		if err != nil {
-			return fmt.Errorf("product %q: pattern %d: %w", p.Product, k+1, err)
-		}
 		r.patterns = append(r.patterns, pattern{
-			Pattern: &one, also: s.numbers(one.Also), expression: func() *regexp.Regexp { return re },
-			version: re.SubexpIndex("version"), distro: re.SubexpIndex("distro"), revision: re.SubexpIndex("revision"),
+			Pattern: &one, also: s.numbers(one.Also),
+			expression: sync.OnceValue(func() *expression {
+				re := regexp.MustCompile(one.expression()) // it was compiled once when it was read
+				return &expression{re, re.SubexpIndex("version"), re.SubexpIndex("distro"), re.SubexpIndex("revision")}
+			}),
 		})
 		a := s.number(string(one.Anchor))
 		s.anchors[a] = append(s.anchors[a], anchored{i, k})
@@ -123,5 +135,5 @@ var builtin = sync.OnceValues(func() (*Set, error) {
 	if err != nil {
 		return nil, err
 	}
-	return NewSet(products)
+	return newSet(products)
 })

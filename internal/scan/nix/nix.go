@@ -3,7 +3,9 @@
 // carry the store and no database of it.
 //
 // Only regular files are looked at, so that a package is seen if it has a
-// program or a shared library, and one of data only is not.
+// program or a shared library, and one of data only is not. Nobody can say
+// whether such a file is as the package brought it, so that none is owned; it is
+// explained by the package that is seen in it.
 package nix
 
 import (
@@ -48,14 +50,8 @@ func (Extractor) Extract(_ context.Context, f scan.File) (inventory.Found, error
 	if !ok {
 		return inventory.Found{}, nil
 	}
-	var claims scan.Claims
-	if err := claims.AddRunnable([]byte(f.Path), name, inventory.Nix, "", nil); err != nil {
-		return inventory.Found{}, err
-	}
-	return inventory.Found{
-		Components: []inventory.Component{{Kind: inventory.OS, Type: inventory.Nix, Name: name, Version: version}},
-		Owned:      claims.Owned(),
-	}, nil
+	c := inventory.Component{Kind: inventory.OS, Type: inventory.Nix, Name: name, Version: version}
+	return inventory.Found{Components: []inventory.Component{c}}, nil
 }
 
 // outputs are the parts that Nix splits packages into; the folder of each but

@@ -30,11 +30,13 @@ func TestInstalledPackageExplainsItsFolder(t *testing.T) {
 		owned        []inventory.Owned
 	}{
 		{
-			"app/node_modules/node-forge/package.json", "node-forge.json", []string{"node-forge 0.9.0"},
+			"app/node_modules/node-forge/package.json", "node-forge.json",
+			[]string{"node-forge 0.9.0"},
 			[]inventory.Owned{{Path: "app/node_modules/node-forge/", Package: "node-forge", Type: inventory.NPM}},
 		},
 		{
-			"node_modules/@babel/parser/package.json", "babel-parser.json", []string{"@babel/parser 7.0.0"},
+			"node_modules/@babel/parser/package.json", "babel-parser.json",
+			[]string{"@babel/parser 7.0.0"},
 			[]inventory.Owned{{Path: "node_modules/@babel/parser/", Package: "@babel/parser", Type: inventory.NPM}},
 		},
 		{"app/package.json", "node-forge.json", []string{"node-forge 0.9.0"}, nil},

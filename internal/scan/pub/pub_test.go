@@ -27,11 +27,13 @@ func TestExtract(t *testing.T) {
 	}{
 		{
 			"a lock file", "app/pubspec.lock", testdata(t, "pubspec.lock"),
-			[]string{"ale 3.3.0", "analyzer 0.40.7", "ansicolor 1.1.1", "archive 2.0.13", "args 1.6.0"}, nil, "app/.dart_tool",
+			[]string{"ale 3.3.0", "analyzer 0.40.7", "ansicolor 1.1.1", "archive 2.0.13", "args 1.6.0"},
+			nil, "app/.dart_tool",
 		},
 		{
 			"for development only", "app/pubspec.lock", "packages:\n  \"a\":\n    dependency: \"direct dev\"\n    source: hosted\n    version: \"1\"\n  b:\n    source: hosted\n    version: \"2\"\nsdks:\n  dart: \"3\"\n",
-			[]string{"b 2"}, nil, "app/.dart_tool",
+			[]string{"b 2"},
+			nil, "app/.dart_tool",
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {

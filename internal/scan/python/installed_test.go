@@ -154,7 +154,8 @@ func TestArchives(t *testing.T) {
 		{"x/old-1.egg", archive(t, "", "EGG-INFO/PKG-INFO", "Name: old\nVersion: 1\n", "old/PKG-INFO", "Name: no\n"), []string{"old 1"}, "EGG-INFO/PKG-INFO"},
 		{
 			"usr/local/bin/tool.pex", archive(t, "#!/usr/bin/env python3\n", ".deps/a.whl/a-1.dist-info/METADATA", "Name: a\nVersion: 1\n", "b-2.dist-info/METADATA", "Name: b\nVersion: 2\n"),
-			[]string{"a 1", "b 2"}, ".deps/a.whl/a-1.dist-info/METADATA",
+			[]string{"a 1", "b 2"},
+			".deps/a.whl/a-1.dist-info/METADATA",
 		},
 		{"x/plain.pyz", archive(t, "#!/usr/bin/env python3\n", "__main__.py", "print()"), nil, ""},
 	} {

@@ -30,7 +30,8 @@ func TestLocks(t *testing.T) {
 		{
 			"requirements", "app/requirements.txt",
 			[]byte("# comment == 1\nDjango[argon2]==4.2.1 ; python_version > \"3\" --hash=sha256:00\nsix == 1.16.0 \\\n    --hash=sha256:00\n-r other.txt==1\nrequests>=2\na==1.*\nb===3 # why\nhttps://example.com/x==1\nx @ file:///y==1\n"),
-			pin, []string{"b 3", "django 4.2.1", "six 1.16.0"},
+			pin,
+			[]string{"b 3", "django 4.2.1", "six 1.16.0"},
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -24,6 +24,8 @@ func (d *document) cyclonedx(j metadata.JSON, depth int) error {
 			switch key {
 			case "type":
 				s.what, err = j.Text()
+			case "scope": // "excluded": needed to build or test, and not shipped
+				s.scope, err = j.Text()
 			case "name":
 				s.name, err = j.Text()
 			case "version":
@@ -153,6 +155,8 @@ func attribute(e xml.StartElement, name string) string {
 
 func (s *stated) text(element, text string) {
 	switch element {
+	case "scope":
+		s.scope += text
 	case "name":
 		s.name += text
 	case "version":

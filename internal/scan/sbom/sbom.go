@@ -10,6 +10,7 @@
 package sbom
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -50,11 +51,11 @@ func (Extractor) Version() int { return 1 }
 func (Extractor) Wants(e image.Entry, head []byte) bool {
 	switch base := path.Base(e.Path); {
 	case strings.HasSuffix(base, ".spdx"):
-		return strings.Contains(string(head), "SPDXVersion:") || begins(head, '{') && spdx(head)
+		return bytes.Contains(head, []byte("SPDXVersion:")) || begins(head, '{') && spdx(head)
 	case strings.HasSuffix(base, ".xml"):
-		return strings.Contains(string(head), "cyclonedx.org/schema/bom") && ours(e.Path)
+		return bytes.Contains(head, []byte("cyclonedx.org/schema/bom")) && ours(e.Path)
 	case strings.HasSuffix(base, ".json"):
-		return begins(head, '{') && (spdx(head) || strings.Contains(string(head), `"bomFormat"`) || named(base)) && ours(e.Path)
+		return begins(head, '{') && (spdx(head) || bytes.Contains(head, []byte(`"bomFormat"`)) || named(base)) && ours(e.Path)
 	}
 	return false
 }
@@ -66,7 +67,7 @@ func named(base string) bool {
 }
 
 func spdx(head []byte) bool {
-	return strings.Contains(string(head), `"spdxVersion"`) || strings.Contains(string(head), "spdx.org/rdf/3")
+	return bytes.Contains(head, []byte(`"spdxVersion"`)) || bytes.Contains(head, []byte("spdx.org/rdf/3"))
 }
 
 func begins(head []byte, with byte) bool {
@@ -136,6 +137,7 @@ func (d *document) found() inventory.Found {
 type stated struct {
 	name, version, purl, cpe string
 	what                     string // the form's own word for what it is, in lower case
+	scope                    string // CycloneDX's
 	licences                 []string
 	files                    []inventory.Owned // with Path and Sum
 }
@@ -147,7 +149,7 @@ func (d *document) add(s *stated) error {
 		return nil
 	}
 	c, ok := component(s)
-	if !ok {
+	if !ok || s.scope == "excluded" {
 		return nil
 	}
 	if d.count += len(s.files); d.count > scan.MaxComponents {

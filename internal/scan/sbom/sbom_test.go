@@ -59,7 +59,7 @@ func TestExtract(t *testing.T) {
 			{"type": "library", "purl": "pkg:deb/debian/zlib1g@1.2?arch=amd64", "properties": [{"name": "syft:location:0:path", "value": "/var/lib/dpkg/status"}, {"name": "syft:x", "value": "/y"}]},
 			{"type": "library", "purl": "pkg:pypi/A_b@1", "properties": [{"name": "aquasecurity:trivy:FilePath", "value": "../x"}]},
 			{"type": "file", "name": "/usr/bin/x", "purl": "pkg:generic/x"}, {"type": "operating-system", "name": "debian"}, {"type": "library", "name": "no purl"},
-			{"type": "container", "purl": "pkg:oci/x@1"}, {"purl": "no purl"}, {"purl": "pkg:rpm/redhat/bash@5.1-1?epoch=2&arch=x86_64"}]}`,
+			{"type": "container", "purl": "pkg:oci/x@1"}, {"scope": "excluded", "purl": "pkg:cargo/autocfg@1"}, {"purl": "no purl"}, {"purl": "pkg:rpm/redhat/bash@5.1-1?epoch=2&arch=x86_64"}]}`,
 			[]string{"deb debian/zlib1g 1.2 (amd64) var/lib/dpkg/status", "pypi a-b 1", "rpm redhat/bash 2:5.1-1 (x86_64)"},
 		},
 		{

@@ -16,11 +16,15 @@ import (
 
 const (
 	endSize    = 22
+	end64Size  = 56 // of the record for large archives, in front of
+	where64    = 20 // the one that says where it is
 	headerSize = 46
+	unknown    = 1<<32 - 1 // a size or an offset that is said elsewhere
 	localSize  = 30
 	maxComment = 1<<16 - 1
-	maxDir     = 64 << 20  // bytes of a central directory
-	maxContent = 256 << 20 // bytes of all entries of one archive that are opened
+	maxDir     = 64 << 20 // bytes of a central directory
+	maxContent = 64 << 20 // bytes of all entries of one archive that are opened
+	opening    = 4 << 10  // bytes of these that opening one costs
 )
 
 // Entry is one entry as the central directory has it.
@@ -48,30 +52,14 @@ func Each(r io.ReaderAt, size int64, fn func(Entry) error) error {
 	}
 	in := bufio.NewReaderSize(io.NewSectionReader(r, dir, length), 32<<10)
 	budget := int64(maxContent)
-	var header [headerSize]byte
-	var text []byte
 	for left := length; left > 0; {
-		if _, err := io.ReadFull(in, header[:]); err != nil {
-			return fault.Errorf(fault.Invalid, "the central directory is cut short: %w", err)
+		e := Entry{r: r, left: &budget}
+		n, err := e.read(in)
+		if err != nil {
+			return err
 		}
-		if !bytes.HasPrefix(header[:], []byte("PK\x01\x02")) {
-			return fault.Errorf(fault.Invalid, "the central directory has something else between its entries")
-		}
-		name, extra, comment := u16(header[28:]), u16(header[30:]), u16(header[32:])
-		if cap(text) < name {
-			text = make([]byte, name)
-		}
-		if _, err := io.ReadFull(in, text[:name]); err != nil {
-			return fault.Errorf(fault.Invalid, "a name in the central directory is cut short: %w", err)
-		}
-		if _, err := in.Discard(extra + comment); err != nil {
-			return fault.Errorf(fault.Invalid, "an entry of the central directory is cut short: %w", err)
-		}
-		left -= int64(headerSize + name + extra + comment)
-		e := Entry{
-			Name: string(text[:name]), Size: u32(header[24:]), packed: u32(header[20:]), at: base + u32(header[42:]),
-			method: binary.LittleEndian.Uint16(header[10:]), flags: binary.LittleEndian.Uint16(header[8:]), r: r, left: &budget,
-		}
+		left -= n
+		e.at += base
 		if err := fn(e); err != nil {
 			return err
 		}
@@ -79,11 +67,66 @@ func Each(r io.ReaderAt, size int64, fn func(Entry) error) error {
 	return nil
 }
 
+// read reads one entry of a central directory (section 4.3.12). It returns how
+// long that is.
+func (e *Entry) read(in *bufio.Reader) (int64, error) {
+	var header [headerSize]byte
+	if _, err := io.ReadFull(in, header[:]); err != nil {
+		return 0, fault.Errorf(fault.Invalid, "the central directory is cut short: %w", err)
+	}
+	if !bytes.HasPrefix(header[:], []byte("PK\x01\x02")) {
+		return 0, fault.Errorf(fault.Invalid, "the central directory has something else between its entries")
+	}
+	name, extra, comment := u16(header[28:]), u16(header[30:]), u16(header[32:])
+	text := make([]byte, name+extra)
+	if _, err := io.ReadFull(in, text); err != nil {
+		return 0, fault.Errorf(fault.Invalid, "an entry of the central directory is cut short: %w", err)
+	}
+	if _, err := in.Discard(comment); err != nil {
+		return 0, fault.Errorf(fault.Invalid, "a comment in the central directory is cut short: %w", err)
+	}
+	e.Name, e.Size, e.packed, e.at = string(text[:name]), u32(header[24:]), u32(header[20:]), u32(header[42:])
+	e.method, e.flags = binary.LittleEndian.Uint16(header[10:]), binary.LittleEndian.Uint16(header[8:])
+	if e.Size == unknown || e.packed == unknown || e.at == unknown {
+		if err := e.large(text[name:]); err != nil {
+			return 0, err
+		}
+	}
+	return int64(headerSize + name + extra + comment), nil
+}
+
+// large reads the extra field for large archives (section 4.5.3), which has those
+// of the three numbers that did not fit.
+func (e *Entry) large(extra []byte) error {
+	for len(extra) >= 4 {
+		id, size := u16(extra), u16(extra[2:])
+		if extra = extra[4:]; size > len(extra) {
+			break
+		}
+		if id != 1 {
+			extra = extra[size:]
+			continue
+		}
+		field := extra[:size]
+		for _, n := range []*int64{&e.Size, &e.packed, &e.at} {
+			if *n != unknown {
+				continue
+			}
+			if len(field) < 8 || field[7]>>7 != 0 {
+				return fault.Errorf(fault.Invalid, "%q has a size that nobody has", e.Name)
+			}
+			*n, field = u64(field), field[8:]
+		}
+		return nil
+	}
+	return nil // it is as large as it says
+}
+
 // end finds the record that ends an archive. It returns where the central
 // directory begins, where the archive does, and how long the directory is.
 func end(r io.ReaderAt, size int64) (dir, base, length int64, err error) {
 	tail := make([]byte, min(size, endSize+maxComment))
-	if _, err := r.ReadAt(tail, size-int64(len(tail))); err != nil && err != io.EOF { //nolint:errorlint // io.ReaderAt returns it bare
+	if _, err := r.ReadAt(tail, size-int64(len(tail))); err != nil && err != io.EOF {
 		return 0, 0, 0, err
 	}
 	for i := len(tail) - endSize; i >= 0; i-- {
@@ -92,15 +135,35 @@ func end(r io.ReaderAt, size int64) (dir, base, length int64, err error) {
 		}
 		at := size - int64(len(tail)) + int64(i)
 		length, start := u32(tail[i+12:]), u32(tail[i+16:])
-		if length == 1<<32-1 || start == 1<<32-1 || u16(tail[i+10:]) == 1<<16-1 {
-			return 0, 0, 0, fault.Errorf(fault.Invalid, "an archive of the form for more than 4 GiB or 65,535 entries")
+		if length == unknown || start == unknown || u16(tail[i+10:]) == 1<<16-1 {
+			if at, length, start, err = end64(r, at, length, start); err != nil {
+				return 0, 0, 0, err
+			}
 		}
-		if length+start > at {
+		if length < 0 || start < 0 || length > at || start > at-length {
 			return 0, 0, 0, fault.Errorf(fault.Invalid, "the central directory lies outside of the archive")
 		}
 		return at - length, at - length - start, length, nil
 	}
 	return 0, 0, 0, fault.Errorf(fault.Invalid, "no zip archive: it has no end record")
+}
+
+// end64 reads the end record for large archives (section 4.3.14), which lies in
+// front of the one at end, with one between that says where it is. Without it
+// the numbers are what they are.
+func end64(r io.ReaderAt, end, length, start int64) (at, longer, later int64, err error) {
+	at = end - where64 - end64Size
+	if at < 0 {
+		return end, length, start, nil
+	}
+	var record [end64Size]byte
+	if _, err := r.ReadAt(record[:], at); err != nil {
+		return 0, 0, 0, err
+	}
+	if !bytes.HasPrefix(record[:], []byte("PK\x06\x06")) {
+		return end, length, start, nil
+	}
+	return at, u64(record[40:]), u64(record[48:]), nil
 }
 
 // Open returns the content, which is Invalid if it has more than limit bytes, if
@@ -115,6 +178,9 @@ func (e *Entry) Open(limit int64) (io.Reader, error) {
 	}
 	if !bytes.HasPrefix(local[:], []byte("PK\x03\x04")) {
 		return nil, fault.Errorf(fault.Invalid, "%q is not where the central directory says", e.Name)
+	}
+	if *e.left -= opening; *e.left < 0 {
+		return nil, fault.Errorf(fault.Invalid, "more is read of the archive than it may be")
 	}
 	content := io.NewSectionReader(e.r, e.at+int64(localSize+u16(local[26:])+u16(local[28:])), e.packed)
 	switch e.method {
@@ -147,3 +213,4 @@ func (b *bounded) Read(p []byte) (int, error) {
 
 func u16(b []byte) int   { return int(binary.LittleEndian.Uint16(b)) }
 func u32(b []byte) int64 { return int64(binary.LittleEndian.Uint32(b)) }
+func u64(b []byte) int64 { return int64(binary.LittleEndian.Uint64(b)) } // #nosec G115 -- callers refuse what is negative

@@ -60,6 +60,50 @@ func TestEach(t *testing.T) {
 	}
 }
 
+// TestLarge: archive/zip writes the form for large archives from 65,535 entries.
+func TestLarge(t *testing.T) {
+	files := make([]string, 2*70_000)
+	for i := 0; i < len(files); i += 2 {
+		files[i], files[i+1] = fmt.Sprint("f", i), "x"
+	}
+	b := append([]byte("#!/bin/sh\n"), archive(t, files...)...)
+	n, last := 0, Entry{}
+	err := Each(bytes.NewReader(b), int64(len(b)), func(e Entry) error {
+		n++
+		last = e
+		return nil
+	})
+	if err != nil || n != len(files)/2 {
+		t.Fatalf("%d entries, %v", n, err)
+	}
+	r, err := last.Open(10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if content, err := io.ReadAll(r); err != nil || string(content) != "x" || last.Name != "f139998" {
+		t.Errorf("%s holds %q (%v)", last.Name, content, err)
+	}
+}
+
+// TestLargeNumbers: sizes and offsets that stand in the extra field.
+func TestLargeNumbers(t *testing.T) {
+	field := binary.LittleEndian.AppendUint64(nil, 3)
+	for _, test := range []struct {
+		name  string
+		extra []byte
+		ok    bool
+	}{
+		{"behind another field", append([]byte{9, 0, 1, 0, 7, 1, 0, 8, 0}, field...), true},
+		{"too short", []byte{1, 0, 4, 0, 1, 2, 3, 4}, false},
+		{"negative", []byte{1, 0, 8, 0, 0, 0, 0, 0, 0, 0, 0, 0x80}, false},
+	} {
+		e := Entry{Size: unknown}
+		if err := e.large(test.extra); (err == nil) != test.ok || test.ok && e.Size != 3 {
+			t.Errorf("%s: size %d, %v", test.name, e.Size, err)
+		}
+	}
+}
+
 func TestHostile(t *testing.T) {
 	good := archive(t, "a", "one", "b", strings.Repeat("x", 100))
 	end := bytes.LastIndex(good, []byte("PK\x05\x06"))
@@ -73,7 +117,7 @@ func TestHostile(t *testing.T) {
 		"nothing":                   {},
 		"no end":                    good[:end],
 		"directory outside":         change(end+12, 0xff, 0xff, 0xff, 0x7f),
-		"of the large form":         change(end+16, 0xff, 0xff, 0xff, 0xff),
+		"a large form that is not":  change(end+16, 0xff, 0xff, 0xff, 0xff),
 		"something in between":      change(dir, 'x'),
 		"a name that never ends":    change(dir+28, 0xff, 0xff),
 		"encrypted":                 change(dir+8, 1),
