@@ -2,6 +2,7 @@ package native
 
 import (
 	"cmp"
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -116,11 +117,14 @@ type hitFunc = func(w window, literal, at int) error
 
 // search calls hit for every place of every literal in r. It reads r once, in
 // windows, and ends with hit's first error.
-func (s *searcher) search(r io.Reader, hit hitFunc) error {
+func (s *searcher) search(ctx context.Context, r io.Reader, hit hitFunc) error {
 	memory, _ := windows.Get().(*[windowSize]byte)
 	defer windows.Put(memory)
 	kept := 0 // bytes of the window before, in which whole literals were found already
 	for base := int64(0); ; {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
 		n, err := io.ReadFull(r, memory[kept:])
 		if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
 			return fmt.Errorf("read: %w", err)

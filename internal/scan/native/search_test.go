@@ -27,7 +27,7 @@ func naive(literals []string, content []byte) (out []string) {
 
 func found(t *testing.T, s *searcher, content []byte) (out []string) {
 	t.Helper()
-	err := s.search(bytes.NewReader(content), func(w window, literal, at int) error {
+	err := s.search(t.Context(), bytes.NewReader(content), func(w window, literal, at int) error {
 		out = append(out, fmt.Sprint(s.literals[literal], "@", w.base+int64(at)))
 		return nil
 	})
@@ -102,7 +102,7 @@ func BenchmarkSearch(b *testing.B) {
 			}
 			b.SetBytes(int64(len(content)))
 			for b.Loop() {
-				if err := s.search(bytes.NewReader(content), func(window, int, int) error { return nil }); err != nil {
+				if err := s.search(b.Context(), bytes.NewReader(content), func(window, int, int) error { return nil }); err != nil {
 					b.Fatal(err)
 				}
 			}
