@@ -20,7 +20,7 @@ func TestSplit(t *testing.T) {
 		"foo-1.0-20240131.120000-1":                {"foo", "1.0-20240131.120000-1"},
 		"jackson-module-scala_2.13-2.15.0":         {"jackson-module-scala_2.13", "2.15.0"},
 		"netty-tcnative-2.0.61.Final-linux-x86_64": {"netty-tcnative", "2.0.61.Final-linux-x86_64"},
-		"foo-v2.1":                                 {"foo", "2.1"},
+		"foo-v2.1":                                 {"foo", "v2.1"},
 		"spring3-core-3.x":                         {"spring3-core", "3.x"},
 		"app":                                      {"app", ""},
 		"":                                         {"", ""},

@@ -78,21 +78,28 @@ func cut(dir []byte) int {
 }
 
 // group guesses the group of an artifact from where its classes are: the folder
-// of all of them or, where that is nobody's own, of most; without elements that
-// the artifact's name says again.
+// of all of them or, where that is nobody's own, of most; without the element that
+// tells the artifact from others of its group (spring-beans in
+// org.springframework), but with that by which the artifact's name begins
+// (logback-core in ch.qos.logback).
 func (p *packages) group(artifact string) string {
 	folder := p.common
 	if strings.Count(folder, "/") < 2 || umbrellas[folder] {
 		folder = p.most()
 	}
 	all := strings.Split(strings.Trim(folder[:cut([]byte(folder))], "/"), "/")
-	for len(all) > 2 && strings.Contains(strings.ToLower(artifact), all[len(all)-1]) && !umbrellas[strings.Join(all[:len(all)-1], "/")+"/"] {
+	for len(all) > 2 && tells(all[len(all)-1], artifact) && !umbrellas[strings.Join(all[:len(all)-1], "/")+"/"] {
 		all = all[:len(all)-1]
 	}
 	if len(all) < 2 {
 		return ""
 	}
 	return strings.Join(all, ".")
+}
+
+// tells reports whether the element is what the artifact is called in its group.
+func tells(element, artifact string) bool {
+	return artifact == element || strings.Index(strings.ToLower(artifact), element) > 0
 }
 
 // most returns the folder that more than half of the classes are in, or "".
