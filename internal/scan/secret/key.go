@@ -95,8 +95,8 @@ func openSSH(b []byte) inventory.SecretKind {
 	if !ok || len(b) < 4 {
 		return ""
 	}
-	n := binary.BigEndian.Uint32(b)
-	if uint64(n) > uint64(len(b)-4) {
+	n := int64(binary.BigEndian.Uint32(b))
+	if n > int64(len(b)-4) {
 		return ""
 	}
 	if string(b[4:4+n]) == "none" {

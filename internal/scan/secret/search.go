@@ -78,12 +78,15 @@ var (
 )
 
 // run returns the bytes from the place on that are in the set.
-func (s *search) run(at int, set *charset) []byte {
-	end := at
-	for end < len(s.text) && set[s.text[end]] {
-		end++
+func (s *search) run(at int, set *charset) []byte { return leading(s.text[at:], set) }
+
+// leading returns the bytes that b begins with and that are in the set.
+func leading(b []byte, set *charset) []byte {
+	n := 0
+	for n < len(b) && set[b[n]] {
+		n++
 	}
-	return s.text[at:end]
+	return b[:n]
 }
 
 // starts reports whether no byte of the set stands before the place: what is

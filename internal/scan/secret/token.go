@@ -101,8 +101,7 @@ func (s *search) slackHook(at int) {
 // npmAuth judges what an .npmrc gives as _authToken. A variable is none.
 func (s *search) npmAuth(at int) {
 	at = s.after(at+len("_authToken"), "\"' \t=:")
-	near := &search{text: s.text[:min(at+maxToken, len(s.text))]}
-	if value := near.run(at, &tokenSet); len(value) >= 16 && len(value) < maxToken && random(value) && !bytes.HasPrefix(value, []byte("npm_")) {
+	if value := leading(s.text[at:min(at+maxToken, len(s.text))], &tokenSet); len(value) >= 16 && len(value) < maxToken && random(value) && !bytes.HasPrefix(value, []byte("npm_")) {
 		s.add(inventory.NPMToken, at, value, false)
 	}
 }
