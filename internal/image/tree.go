@@ -76,6 +76,10 @@ const treeHead = 4 << 10
 
 // failed notes that path could not be read.
 func (w *treeWalk) failed(path string, err error) {
+	if w.caps.Refused != nil {
+		w.caps.Refused(path, err)
+		return
+	}
 	if w.problems++; w.first == nil {
 		w.first = fmt.Errorf("%q: %w", path, err)
 	}

@@ -120,6 +120,11 @@ func TestUnreadablePartsOfAFolderAreSaidAndTheRestIsRead(t *testing.T) {
 	if last := got[len(got)-1]; !strings.HasPrefix(last, "outside") {
 		t.Errorf("ends with %q", last)
 	}
+	var refused []string
+	_, _, err = listed(t, openTree(t, "dir:"+root), image.Caps{Refused: func(name string, err error) { refused = append(refused, err.Error()) }})
+	if err != nil || len(refused) != 1 || !strings.Contains(refused[0], "too deep") {
+		t.Errorf("refused %q, %v", refused, err)
+	}
 }
 
 func TestAFileThatBecomesShorter(t *testing.T) {

@@ -33,7 +33,8 @@ type Walked struct {
 // without an error.
 //
 // The layer of a loose image has no digests to check. What in it cannot be read
-// does not end the walk: it is said at the end, by an Invalid error.
+// does not end the walk: Caps.Refused is told or, if it is nil, an Invalid error
+// says so at the end.
 func (m *Image) Walk(ctx context.Context, i int, caps Caps, fn func(Entry, io.Reader) error) (Walked, error) {
 	if i < 0 || i >= len(m.Layers) {
 		return Walked{}, fault.Errorf(fault.Invalid, "layer %d of %d", i, len(m.Layers))

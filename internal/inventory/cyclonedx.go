@@ -16,7 +16,8 @@ import (
 // plimsoll:layerIndex, plimsoll:path, plimsoll:method and plimsoll:confidence for
 // each piece of evidence in turn, then plimsoll:relation, plimsoll:source and
 // plimsoll:owner; and plimsoll:unreadable of the document. With unreadable parts
-// the composition is declared incomplete.
+// the composition is declared incomplete. Files that can run and that nothing
+// explains are components of type file, with plimsoll:standing and plimsoll:form.
 func (v *Inventory) WriteCycloneDX(w io.Writer) error {
 	bom := v.document().cyclonedx()
 	return write(w, "CycloneDX", func(w io.Writer) error {
@@ -44,6 +45,9 @@ func (d document) cyclonedx() *cdx.BOM {
 	}
 	for i := range d.Components {
 		all = append(all, d.component(i))
+	}
+	for i := range d.Accounts.Open {
+		all = append(all, d.openFile(i))
 	}
 	bom.Components = &all
 	bom.Compositions = &[]cdx.Composition{d.composition()}
@@ -97,7 +101,7 @@ func (d document) evidence(c *Component) *cdx.Evidence {
 		methods = append(methods, cdx.EvidenceIdentityMethod{
 			Technique: technique(c, e.Method), Confidence: float(e.sure()), Value: e.Method + ": " + e.Path,
 		})
-		occurrences = append(occurrences, cdx.EvidenceOccurrence{Location: e.Path, AdditionalContext: "layer " + strconv.Itoa(e.Index) + " " + string(e.Layer)})
+		occurrences = append(occurrences, occurrence(e.Path, e.Index, e.Layer))
 	}
 	purl.Confidence, purl.Methods = float(sure), &methods
 	identities := []cdx.EvidenceIdentity{purl}
@@ -107,6 +111,10 @@ func (d document) evidence(c *Component) *cdx.Evidence {
 		identities = append(identities, same)
 	}
 	return &cdx.Evidence{Identity: &cdx.EvidenceIdentityChoice{Identities: &identities}, Occurrences: &occurrences}
+}
+
+func occurrence(path string, index int, layer ref.Digest) cdx.EvidenceOccurrence {
+	return cdx.EvidenceOccurrence{Location: path, AdditionalContext: "layer " + strconv.Itoa(index) + " " + string(layer)}
 }
 
 // inBinaries are the extractors that read what a linker or compiler left in a

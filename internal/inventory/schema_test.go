@@ -77,6 +77,15 @@ func all() *inventory.Inventory {
 		},
 		inventory.Component{Kind: inventory.Native, Type: inventory.Generic, Name: "c++", CPE: `cpe:2.3:a:x\+\+:c\/d:1.0\~rc1:-:*:*:*:*:*:*`, Evidence: []inventory.Evidence{seen(1, "c", "native")}},
 	)
+	digits := strings.Repeat("0123456789abcdef", 4)
+	open := func(path string, s inventory.Standing, owner, reason string, sums inventory.Sums) inventory.Executable {
+		return inventory.Executable{Layer: second, Index: 1, Path: path, Standing: s, Package: owner, Reason: reason, Program: inventory.Program{Form: inventory.ELF, Size: 1, Sums: sums}}
+	}
+	v.Accounts.Open = []inventory.Executable{
+		open("opt/unknown", inventory.Unknown, "", "", inventory.Sums{SHA256: digits}),
+		open("usr/bin/changed", inventory.Changed, "pkg:deb/debian/x@1", "", inventory.Sums{MD5: digits[:32], SHA1: digits[:40], SHA256: digits}),
+		open("tmp/\xff", inventory.KnownBad, "", "a miner", inventory.Sums{}),
+	}
 	return v
 }
 
@@ -110,10 +119,11 @@ func TestDocumentsCarryEvidence(t *testing.T) {
 		"CycloneDX": {
 			`"cpe": "cpe:2.3:a:openssl:openssl:3.0.19:*:*:*:*:*:*:*"`, `"technique": "binary-analysis"`, `"technique": "manifest-analysis"`, `"confidence": 0.95`,
 			`"location": "app.war!/WEB-INF/lib/b.jar"`, `"additionalContext": "layer 1 sha256:aa41`, `"value": "native: usr/local/bin/gateway"`, `"value": "links"`,
+			`"type": "file"`, `"name": "plimsoll:standing"`, `changed: it is not what pkg:deb/debian/x@1 brought`, `known-bad: a miner`, `"alg": "SHA-1"`,
 			`"id": "Apache-2.0"`, `"expression": "Zlib AND (MIT OR GPL-2.0+ WITH Classpath-exception-2.0)"`, `"name": "MIT OR ISC"`, `"name": "OpenSSL <not@mail> (project)"`,
 		},
 		"SPDX": {
-			`"referenceType": "cpe23Type"`, `"supplier": "Organization: OpenSSL <not@mail> (project)"`, `"licenseDeclared": "Apache-2.0"`, `"relationshipType": "DYNAMIC_LINK"`,
+			`"referenceType": "cpe23Type"`, `"primaryPackagePurpose": "FILE"`, `unknown: no package, inventory or known content explains`, `"algorithm": "SHA256"`, `"supplier": "Organization: OpenSSL <not@mail> (project)"`, `"licenseDeclared": "Apache-2.0"`, `"relationshipType": "DYNAMIC_LINK"`,
 			`"licenseDeclared": "Zlib AND (MIT OR GPL-2.0+ WITH Classpath-exception-2.0)"`, `app.war!/WEB-INF/lib/b.jar (confidence 1)`, `"comment": "brought by pkg:deb/debian/python3-requests@2.28.1"`,
 		},
 	} {

@@ -72,7 +72,8 @@ const (
 // WriteSPDX writes the inventory as SPDX 2.3 JSON. The evidence of a package
 // (method, layer, path, confidence) is in its sourceInfo, and what could not be
 // read in the document's comment. The image CONTAINS its packages; with native
-// code that a file in it only loads from elsewhere it has a DYNAMIC_LINK.
+// code that a file in it only loads from elsewhere it has a DYNAMIC_LINK. Files
+// that can run and that nothing explains are packages with the purpose FILE.
 func (v *Inventory) WriteSPDX(w io.Writer) error {
 	doc := v.document().spdx()
 	return write(w, "SPDX", func(w io.Writer) error {
@@ -107,6 +108,11 @@ func (d document) spdx() *spdxDocument {
 			relation.Type, relation.Comment = "DYNAMIC_LINK", "files of the image were built against it and load it from elsewhere"
 		}
 		doc.Relationships = append(doc.Relationships, relation)
+	}
+	for i := range d.Accounts.Open {
+		p := d.spdxOpenFile(i)
+		doc.Packages = append(doc.Packages, p)
+		doc.Relationships = append(doc.Relationships, spdxRelationship{spdxImage, "CONTAINS", p.SPDXID, ""})
 	}
 	return doc
 }
