@@ -6,7 +6,7 @@ CACHE := .cache
 # Programs that the machine lacks are unpacked into $(CACHE)/tools; this is where they are.
 WITH_TOOLS := . $(CACHE)/tools/env;
 
-.PHONY: help demo test build bench lint fuzz tools images clean
+.PHONY: help demo test build bench accuracy lint fuzz tools images clean
 
 help: ## say what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -22,9 +22,13 @@ test: build images ## run every test, the demo as the last
 build: tools ## build bin/plimsoll
 	@$(WITH_TOOLS) go build -trimpath -o bin/ ./cmd/...
 
-bench: build ## measure scan, start and check against their bars
-	@$(WITH_TOOLS) go run ./internal/tools/harbour $(CACHE) big
+bench: build ## measure against the bars and the peers (downloads 1 GB and builds syft once)
+	@$(WITH_TOOLS) go run ./internal/tools/harbour $(CACHE) big mix single even huge
 	@$(WITH_TOOLS) go run ./internal/tools/bench $(CACHE)
+
+accuracy: build ## measure how much of images of known content is found, and that nothing else is
+	@$(WITH_TOOLS) go run ./internal/tools/harbour $(CACHE) known known-rpm
+	@$(WITH_TOOLS) go run ./internal/tools/accuracy $(CACHE) known known-rpm
 
 lint: tools ## the gate of style: formatting, vet, linters, dead code
 	@$(WITH_TOOLS) scripts/lint.sh

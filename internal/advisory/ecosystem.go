@@ -15,6 +15,9 @@ const (
 	NPM    Ecosystem = "npm"
 	PyPI   Ecosystem = "PyPI"
 	Crates Ecosystem = "crates.io"
+	Maven  Ecosystem = "Maven" // names are "group:artifact"
+	NuGet  Ecosystem = "NuGet"
+	Gems   Ecosystem = "RubyGems"
 )
 
 // Overlays are not ecosystems: what is known about single CVEs, kept and asked

@@ -38,6 +38,12 @@ func OrderOf(e Ecosystem) (Order, error) {
 		return by(parser(semver.PyPI), (*semver.Version).Compare), nil
 	case string(Crates):
 		return by(parser(semver.Cargo), (*semver.Version).Compare), nil
+	case string(Maven):
+		return by(parser(semver.Maven), (*semver.Version).Compare), nil
+	case string(NuGet):
+		return by(parser(semver.NuGet), (*semver.Version).Compare), nil
+	case string(Gems):
+		return by(parser(semver.RubyGems), (*semver.Version).Compare), nil
 	}
 	return nil, fault.Errorf(fault.Invalid, "the version order of ecosystem %q is not known", e)
 }

@@ -37,14 +37,18 @@ type Settings struct {
 	// AttestationRoots names makers of tokens that are believed beside those
 	// that are built in: NAME=FILE of their roots in PEM, separated by commas.
 	AttestationRoots string `yaml:"attestationRoots"`
+	// KnownBad names lists of files that are known to be bad by their hash, and
+	// Products folders of descriptions of native code, both separated by commas.
+	KnownBad string `yaml:"knownBad"`
+	Products string `yaml:"products"`
 
 	policyNamed bool // Policy is not the default: it must be there
 }
 
 // Fill sets what no flag set: from the environment (PLIMSOLL_CONFIG,
 // PLIMSOLL_DATA, PLIMSOLL_POLICY, PLIMSOLL_PLAIN_HTTP, PLIMSOLL_IDS,
-// PLIMSOLL_ATTESTATION_ROOTS), then from the
-// configuration file, then to the defaults. A configuration file that was named
+// PLIMSOLL_ATTESTATION_ROOTS, PLIMSOLL_KNOWN_BAD, PLIMSOLL_PRODUCTS), then from
+// the configuration file, then to the defaults. A configuration file that was named
 // must exist; the one in the default place need not.
 func (s *Settings) Fill() error {
 	set(&s.Config, os.Getenv("PLIMSOLL_CONFIG"))
@@ -57,6 +61,8 @@ func (s *Settings) Fill() error {
 	s.policyNamed = s.Policy != ""
 	set(&s.Policy, filepath.Join(s.Data, "policy.yaml"))
 	set(&s.AttestationRoots, os.Getenv("PLIMSOLL_ATTESTATION_ROOTS"), file.AttestationRoots)
+	set(&s.KnownBad, os.Getenv("PLIMSOLL_KNOWN_BAD"), file.KnownBad)
+	set(&s.Products, os.Getenv("PLIMSOLL_PRODUCTS"), file.Products)
 	set(&s.IDs, os.Getenv("PLIMSOLL_IDS"), file.IDs, hostIDs)
 	if v := os.Getenv("PLIMSOLL_PLAIN_HTTP"); v == "1" || v == "true" || (v == "" && file.PlainHTTP) {
 		s.PlainHTTP = true

@@ -33,6 +33,10 @@ func (s Settings) Gate(ctx context.Context, progress func(n int), warn func(erro
 	if err != nil {
 		return nil, err
 	}
+	scanner, err := s.Scanner(false, warn)
+	if err != nil {
+		return nil, err
+	}
 	log, err := s.AuditLog(ctx)
 	if err != nil {
 		return nil, err
@@ -45,7 +49,7 @@ func (s Settings) Gate(ctx context.Context, progress func(n int), warn func(erro
 		Images:      s.Images(progress),
 		Truster:     Truster{s.Trust(nil).Client}, // it verifies and opens no keys, so nobody is asked for a secret
 		Accepter:    Accepter{s.Registry()},
-		Scanner:     s.Scanner(false, warn),
+		Scanner:     scanner,
 		Matcher:     m,
 		Recorder:    log,
 		Attestation: makers,

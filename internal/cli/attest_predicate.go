@@ -50,7 +50,11 @@ func hasField(b []byte, name string) bool {
 // whole returns the inventory of an image, of which every byte was read: who
 // reads a statement cannot see what was left out.
 func (env *Env) whole(ctx context.Context, m *image.Image) (*inventory.Inventory, error) {
-	v, err := env.Settings.Scanner(false, env.warn).Scan(ctx, m)
+	scanner, err := env.Settings.Scanner(false, env.warn)
+	if err != nil {
+		return nil, err
+	}
+	v, err := scanner.Scan(ctx, m)
 	if err != nil {
 		return nil, err
 	}

@@ -85,6 +85,8 @@ func newRoot(env *Env) *cobra.Command {
 	flags.StringVar(&env.Settings.IDs, "ids", "", "file of this host's table of user IDs (PLIMSOLL_IDS)")
 	flags.StringVar(&env.Settings.Policy, "policy", "", "file of the policy document (PLIMSOLL_POLICY)")
 	flags.StringVar(&env.Settings.AttestationRoots, "attestation-roots", "", "makers of tokens to believe beside the built-in ones, NAME=FILE,… (PLIMSOLL_ATTESTATION_ROOTS)")
+	flags.StringVar(&env.Settings.KnownBad, "known-bad", "", "lists of files that are known to be bad, HASH NAME in each line, separated by commas (PLIMSOLL_KNOWN_BAD)")
+	flags.StringVar(&env.Settings.Products, "products", "", "folders of descriptions of native code to recognise beside the built-in ones, separated by commas (PLIMSOLL_PRODUCTS)")
 	flags.BoolVar(&env.Settings.PlainHTTP, "plain-http", false, "speak to registries on loopback without TLS (PLIMSOLL_PLAIN_HTTP)")
 	flags.StringVarP(&env.output, "output", "o", "table", "form of the result: table, json, or what the command names")
 	root.PersistentPreRunE = func(*cobra.Command, []string) error { return env.Settings.Fill() }

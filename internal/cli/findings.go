@@ -35,6 +35,13 @@ func (env *Env) findingsTable(w io.Writer, r *scanResult) {
 		fmt.Fprintf(w, "\nWhat to do:\n  %s\n\n", strings.Join(lines, "\n  "))
 	}
 	fmt.Fprintln(w, countsLine(r))
+	if r.Unspoken > 0 {
+		fmt.Fprintf(w, "%d components that no pack of advisories speaks of, such as native code: see plimsoll sbom\n", r.Unspoken)
+	}
+	secretsTable(w, r.Secrets)
+	if r.Accounts.Files > 0 {
+		fmt.Fprintln(w, accountsLine(&r.Accounts))
+	}
 	if !r.AsOf.IsZero() {
 		fmt.Fprintf(w, "advisories as of %s (%s)\n", r.AsOf.Format(time.DateOnly), age(time.Since(r.AsOf)))
 	}

@@ -16,15 +16,20 @@ import (
 func newSBOM(env *Env) *cobra.Command {
 	var platform string
 	var fresh bool
+	var show shown
 	cmd := &cobra.Command{
 		Use:   "sbom IMAGE",
 		Short: "List what is in an image, from the bytes of its layers",
-		Long: `List what is in an image, from the bytes of its layers.
+		Long: `List what is in an image, from the bytes of its layers: packages, what programs
+and archives say is in them, and native code that is recognised by its content.
+Every file that can run is accounted for: below the list stands how many of them a
+package, an inventory or their content explains, and which nothing does.
 
 Parts that could not be read are listed on standard error, and the list is then
 not complete. If their bytes are not those that the image's digests name, the
 exit code is 4.`,
 		Example: `  plimsoll sbom registry.example.com/team/app:1.4
+  plimsoll sbom oci:./layout --by layer --removed
   plimsoll sbom oci:./layout -o cyclonedx > app.cdx.json
   plimsoll sbom docker-archive:app.tar -o spdx`,
 		Args: cobra.ExactArgs(1),
@@ -32,11 +37,14 @@ exit code is 4.`,
 			if err := env.knowsForm("table", "json", "cyclonedx", "spdx"); err != nil {
 				return err
 			}
+			if show.by != "name" && show.by != "layer" {
+				return fault.Hint(fault.Errorf(fault.Usage, "--by %q is no order", show.by), "name, or layer")
+			}
 			v, err := env.inventory(cmd.Context(), args[0], platform, fresh)
 			if err != nil {
 				return err
 			}
-			if err := env.printInventory(v); err != nil {
+			if err := env.printInventory(v, show); err != nil {
 				return err
 			}
 			return env.incomplete(v)
@@ -44,6 +52,8 @@ exit code is 4.`,
 	}
 	cmd.Flags().StringVar(&platform, "platform", "", "platform of an image of several, such as linux/arm64 (default: this machine's)")
 	cmd.Flags().BoolVar(&fresh, "no-cache", false, "read every layer again")
+	cmd.Flags().StringVar(&show.by, "by", "name", "order of the table: name, or layer for what each layer brought and took away")
+	cmd.Flags().BoolVar(&show.removed, "removed", false, "show in the table what a later layer removed or replaced, too: its bytes still ship")
 	return cmd
 }
 
@@ -72,18 +82,22 @@ func listed(words []string) string {
 // inventory opens the image and scans it, with a line of progress. What goes
 // wrong with kept facts is told on standard error.
 func (env *Env) inventory(ctx context.Context, name, platform string, fresh bool) (*inventory.Inventory, error) {
+	scanner, err := env.Settings.Scanner(fresh, env.warn)
+	if err != nil {
+		return nil, err
+	}
 	p := env.startProgress("scanning " + printable(name))
 	defer p.finish()
 	m, err := env.Settings.Images(p.add).Open(ctx, name, platform)
 	if err != nil {
 		return nil, err
 	}
-	return env.Settings.Scanner(fresh, env.warn).Scan(ctx, m)
+	return scanner.Scan(ctx, m)
 }
 
 // printInventory writes the whole document at once: what could not be encoded
 // leaves no half of one behind.
-func (env *Env) printInventory(v *inventory.Inventory) error {
+func (env *Env) printInventory(v *inventory.Inventory, show shown) error {
 	var b bytes.Buffer
 	var err error
 	switch env.output {
@@ -92,25 +106,12 @@ func (env *Env) printInventory(v *inventory.Inventory) error {
 	case "spdx":
 		err = v.WriteSPDX(&b)
 	default:
-		return env.print(v, func(w io.Writer) { inventoryTable(w, v) })
+		return env.print(v, func(w io.Writer) { show.table(w, v) })
 	}
 	if err != nil {
 		return err
 	}
 	return env.writeJSON(b.Bytes())
-}
-
-func inventoryTable(w io.Writer, v *inventory.Inventory) {
-	fmt.Fprintln(w, "TYPE\tNAME\tVERSION\tLAYER\tFOUND IN")
-	for i := range v.Components {
-		c := &v.Components[i]
-		name := c.Name
-		if c.Namespace != "" && c.Kind != inventory.OS {
-			name = c.Namespace + "/" + name
-		}
-		where := c.Evidence[0]
-		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%s\n", c.Type, oneLine(name), oneLine(c.Version), where.Index, oneLine(where.Path))
-	}
 }
 
 // oneLine returns s without what would break a table.

@@ -14,21 +14,25 @@ import (
 	"plimsoll/internal/fault"
 	"plimsoll/internal/finding"
 	"plimsoll/internal/inventory"
+	"plimsoll/internal/match"
 	"plimsoll/internal/ref"
 )
 
 // scanResult is what scan writes as JSON.
 type scanResult struct {
-	Image      string                 `json:"image"`
-	Manifest   ref.Digest             `json:"manifest"`
-	Platform   string                 `json:"platform"`
-	Distro     inventory.Distro       `json:"distro"`
-	AsOf       time.Time              `json:"asOf,omitzero"` // of the oldest advisories used
-	Complete   bool                   `json:"complete"`      // everything was read, and advisories cover it
-	Uncovered  string                 `json:"uncovered,omitempty"`
-	Counts     map[string]int         `json:"counts"` // findings by severity, and "exploited"
-	Findings   []finding.Finding      `json:"findings"`
-	Unreadable []inventory.Unreadable `json:"unreadable"`
+	Image      string                  `json:"image"`
+	Manifest   ref.Digest              `json:"manifest"`
+	Platform   string                  `json:"platform"`
+	Distro     inventory.Distro        `json:"distro"`
+	AsOf       time.Time               `json:"asOf,omitzero"` // of the oldest advisories used
+	Complete   bool                    `json:"complete"`      // everything was read, and advisories cover it
+	Uncovered  string                  `json:"uncovered,omitempty"`
+	Unspoken   int                     `json:"unspoken,omitempty"` // components of types that no advisories speak of
+	Counts     map[string]int          `json:"counts"`             // findings by severity, and "exploited"
+	Findings   []finding.Finding       `json:"findings"`
+	Accounts   inventory.Accounts      `json:"accounts"` // of the files that can run
+	Secrets    []inventory.FoundSecret `json:"secrets"`  // in any layer
+	Unreadable []inventory.Unreadable  `json:"unreadable"`
 }
 
 func newScan(env *Env) *cobra.Command {
@@ -94,7 +98,13 @@ func (env *Env) scanImage(ctx context.Context, name, platform string, fresh bool
 	}
 	result := scanResult{
 		Image: v.Image, Manifest: v.Manifest, Platform: v.Platform, Distro: v.Distro, AsOf: asOf, Complete: v.Complete() && uncovered == nil,
-		Counts: counts(findings), Findings: findings, Unreadable: append([]inventory.Unreadable{}, v.Unreadable...),
+		Counts: counts(findings), Findings: findings, Accounts: v.Accounts, Secrets: v.Secrets,
+		Unreadable: append([]inventory.Unreadable{}, v.Unreadable...),
+	}
+	for i := range v.Components {
+		if c := &v.Components[i]; c.Relation != inventory.Links && match.Unspoken(c) {
+			result.Unspoken++
+		}
 	}
 	if uncovered != nil {
 		result.Uncovered = uncovered.Error()

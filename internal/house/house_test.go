@@ -16,7 +16,7 @@ import (
 // rows are the packages by row; a name that ends in "/" stands for everything
 // below it.
 var rows = [][]string{
-	{"fault", "inventory", "advisory", "finding", "profile", "verdict", "policy", "ref", "idmap"},
+	{"fault", "inventory", "advisory", "finding", "profile", "verdict", "policy", "ref", "idmap", "knownbad"},
 	{"durable"},
 	{"key", "key/", "oci", "trust", "trust/", "image", "rootfs", "scan", "scan/", "pack", "match", "gate", "seal", "seal/", "audit"},
 	{"store", "feed", "registry", "notary", "engine", "agent", "admission", "web"},
@@ -33,6 +33,7 @@ var within = map[string][]string{
 	"profile":        {"fault"},
 	"ref":            {"fault"},
 	"idmap":          {"fault"},
+	"knownbad":       {"inventory", "fault"},
 	"verdict":        {"profile", "ref", "fault"},
 	"policy":         {"finding", "inventory", "advisory", "profile", "verdict", "ref", "fault"},
 	"key/":           {"key"},
@@ -46,7 +47,7 @@ var within = map[string][]string{
 	"image":          {"oci"},
 	"rootfs":         {"image"},
 	"scan":           {"image"},
-	"scan/":          {"scan", "image"},
+	"scan/":          {"scan", "image", "scan/metadata", "scan/zipdir"},
 	"scan/all":       {"scan", "scan/"},
 	"scan/native":    {"scan/exe"},
 	"scan/cargo":     {"scan/exe"},

@@ -9,6 +9,10 @@ type Caps struct {
 	Entries int   // tar entries
 	Ratio   int64 // plain bytes per compressed byte, once there are more than Grace
 	Grace   int64 // plain bytes up to which Ratio is not looked at
+	// Refused, if set, is told of each entry that is malformed by itself, such as
+	// one whose path leaves the layer, and the walk goes on without it. If it is
+	// nil, such an entry ends the walk.
+	Refused func(name string, err error)
 }
 
 // DefaultCaps are far above what real images need and far below what hurts. The

@@ -127,6 +127,10 @@ func (w *walk) entry(h *tar.Header, r *content) error {
 		return globalHeader(h)
 	}
 	e, err := newEntry(h)
+	if err != nil && w.caps.Refused != nil {
+		w.caps.Refused(h.Name, err)
+		return nil
+	}
 	if err != nil {
 		return err
 	}

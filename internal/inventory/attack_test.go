@@ -29,7 +29,7 @@ func release(f *Facts, id string) *Facts {
 
 func unreadable(layers ...*Facts) (out []string) {
 	var v Inventory
-	v.Merge(layers)
+	v.Merge(layers, nil)
 	for _, u := range v.Unreadable {
 		out = append(out, fmt.Sprintf("%d %s: %s", u.Index, u.Path, u.Reason))
 	}
@@ -103,7 +103,7 @@ func TestManyLayersOverManyFilesTakeNoTime(t *testing.T) {
 	}
 	start := time.Now()
 	var v Inventory
-	v.Merge(layers)
+	v.Merge(layers, nil)
 	if took := time.Since(start); took > 20*time.Second {
 		t.Errorf("10,000 layers over 100,000 files took %v", took)
 	}

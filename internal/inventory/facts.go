@@ -28,6 +28,8 @@ type File struct {
 	Symlink  string  `json:"symlink,omitempty"`  // target as written
 	Hardlink string  `json:"hardlink,omitempty"` // path of what it is another name of
 	Found    []Found `json:"found,omitempty"`
+	// Program is set if the file can run.
+	Program *Program `json:"program,omitempty"`
 	// Wanted names the extractors that would read a hard link's content because
 	// of its name and could not, because it lies in another layer.
 	Wanted []string `json:"wanted,omitempty"`
@@ -40,6 +42,8 @@ type Found struct {
 	Owned      []Owned     `json:"owned,omitempty"`
 	Distro     *Distro     `json:"distro,omitempty"`
 	Terms      []Terms     `json:"terms,omitempty"`
+	Secrets    []Secret    `json:"secrets,omitempty"`
+	Claimed    []Claim     `json:"claimed,omitempty"` // what an SBOM says of the files of Components
 	// Unless is a directory: the components count only if nothing was recognised
 	// below it. A lock file says what somebody meant to install; the folder next
 	// to it says what is there.
@@ -66,7 +70,7 @@ type Terms struct {
 
 // Empty reports whether nothing was found.
 func (f *Found) Empty() bool {
-	return len(f.Components) == 0 && len(f.Owned) == 0 && f.Distro == nil && len(f.Terms) == 0
+	return len(f.Components) == 0 && len(f.Owned) == 0 && f.Distro == nil && len(f.Terms) == 0 && len(f.Secrets) == 0 && len(f.Claimed) == 0
 }
 
 // Lasting reports whether the facts may be kept: the layer was read completely,
@@ -107,17 +111,34 @@ func (f *Facts) Weight() int64 {
 // Weight returns about how many bytes of memory the file's facts take.
 func (f *File) Weight() int64 {
 	n := len(f.Path) + len(f.Symlink) + len(f.Hardlink) + 160
+	if f.Program != nil {
+		n += 256
+	}
 	for i := range f.Found {
 		n += 120
 		for k := range f.Found[i].Components {
 			c := &f.Found[i].Components[k]
-			n += 300 + len(c.Namespace) + len(c.Name) + len(c.Version) + len(c.Arch) + len(c.SourceName) + len(c.SourceVersion) + len(c.Module)
+			n += 300 + len(c.Namespace) + len(c.Name) + len(c.Version) + len(c.Arch) + len(c.SourceName) + len(c.SourceVersion) + len(c.Module) + len(c.Vendor) + len(c.CPE)
 			for _, l := range c.Licences {
 				n += len(l)
 			}
 		}
-		for _, o := range f.Found[i].Owned {
-			n += 56 + len(o.Path)
+		for k := range f.Found[i].Owned {
+			o := &f.Found[i].Owned[k]
+			n += 72 + len(o.Path) + len(o.Sum)
+		}
+		n += 256 * len(f.Found[i].Secrets)
+		for k := range f.Found[i].Claimed {
+			n += 300
+			for j := range f.Found[i].Claimed[k].Files {
+				n += 72 + len(f.Found[i].Claimed[k].Files[j].Path) + len(f.Found[i].Claimed[k].Files[j].Sum)
+			}
+		}
+		for k := range f.Found[i].Terms {
+			n += 80
+			for _, l := range f.Found[i].Terms[k].Licences {
+				n += 16 + len(l)
+			}
 		}
 	}
 	return int64(n)

@@ -65,6 +65,12 @@ const (
 	Links    Relation = "links"    // the file was built against it, and loads it from elsewhere
 )
 
+// Types and Kinds are all that there are.
+var (
+	Types = []Type{Deb, Apk, RPM, ALPM, Nix, Brew, Golang, NPM, PyPI, Conda, Cargo, Maven, NuGet, Composer, Gem, Hex, OTP, Pub, Swift, CRAN, CPAN, LuaRocks, Hackage, Generic}
+	Kinds = []Kind{OS, Library, Application, Native, UnknownExecutable, ChangedExecutable, KnownBadExecutable, ShippedSecret}
+)
+
 // Component is one thing in an image.
 type Component struct {
 	Kind      Kind   `json:"kind"`
@@ -98,6 +104,8 @@ type Evidence struct {
 	// Confidence says how sure it is that the component is there, over 0 and at
 	// most 1: 1 where a record states it, less where it was concluded.
 	Confidence float64 `json:"confidence"`
+	// End is set if a later layer took it away again.
+	End *End `json:"end,omitempty"`
 }
 
 // Distro is the distribution that the image says it is (os-release(5)).
@@ -126,18 +134,27 @@ type Layer struct {
 	DiffID ref.Digest `json:"diffId"`       // of the plain tar, computed by us
 	Size   int64      `json:"size"`         // of the plain tar, bytes
 	By     string     `json:"by,omitempty"` // the config's history line, the image's own claim
+	// Base says that the layer seems to belong to the image that this one was
+	// built from, going by the history, the image's own claim.
+	Base bool `json:"base,omitempty"`
 }
 
 // Inventory is what was found in one platform's image.
 type Inventory struct {
-	Image      string       `json:"image"`            // as it was named
-	Manifest   ref.Digest   `json:"manifest"`         // of the platform's image manifest
-	Platform   string       `json:"platform"`         // "linux/amd64", "linux/arm64/v8"
-	Created    time.Time    `json:"created,omitzero"` // the config's own claim
-	Distro     Distro       `json:"distro"`
-	Layers     []Layer      `json:"layers"`
-	Components []Component  `json:"components"` // sorted by type, name, version
-	Unreadable []Unreadable `json:"unreadable"`
+	Image      string      `json:"image"`            // as it was named
+	Manifest   ref.Digest  `json:"manifest"`         // of the platform's image manifest
+	Platform   string      `json:"platform"`         // "linux/amd64", "linux/arm64/v8"
+	Created    time.Time   `json:"created,omitzero"` // the config's own claim
+	Distro     Distro      `json:"distro"`
+	Layers     []Layer     `json:"layers"`
+	Components []Component `json:"components"` // sorted by type, name, version
+	// Removed are the components that are in no file of the final image: a layer
+	// removed or replaced them. Their bytes still ship.
+	Removed    []Component   `json:"removed"`
+	Stated     []Stated      `json:"stated,omitempty"` // what SBOMs in the image say, and whether it is true
+	Accounts   Accounts      `json:"accounts"`         // of the files that can run
+	Secrets    []FoundSecret `json:"secrets"`          // in any layer, by layer and path
+	Unreadable []Unreadable  `json:"unreadable"`
 }
 
 // Complete reports whether everything in the image was read.

@@ -11,24 +11,27 @@ type identity struct {
 	typ                      Type
 	namespace, name, version string
 	arch, owner              string
+	relation                 Relation
 }
 
 func identify(c *Component) identity {
-	return identity{c.Kind, c.Type, c.Namespace, c.Name, c.Version, c.Arch, c.Owner}
+	return identity{c.Kind, c.Type, c.Namespace, c.Name, c.Version, c.Arch, c.Owner, c.Relation}
 }
 
 // Merge replays the facts of an image's layers, bottom first, over each other
-// and sets the inventory's Layers, Distro, Components and Unreadable. What the
-// layers could not tell (Image, Manifest, Platform, Layer.By) is left alone.
-func (v *Inventory) Merge(layers []*Facts) {
+// and sets the inventory's Layers, Distro, Components, Removed, Stated, Accounts,
+// Secrets and Unreadable. bad says what is known to be bad and may be nil. What the
+// layers could not tell (Image, Manifest, Platform, Layer.By and Base) is left alone.
+func (v *Inventory) Merge(layers []*Facts, bad Bad) {
 	r := &replay{files: map[string]*placed{}, tree: &tree{}, removed: map[Type]removal{}}
 	by := v.Layers
 	v.Layers = make([]Layer, len(layers))
-	v.Components, v.Unreadable = []Component{}, append([]Unreadable{}, v.Unreadable...)
+	v.Components, v.Removed = []Component{}, []Component{}
+	v.Unreadable = append([]Unreadable{}, v.Unreadable...)
 	for i, f := range layers {
 		v.Layers[i] = Layer{Digest: f.Digest, DiffID: f.DiffID, Size: f.Size}
 		if i < len(by) {
-			v.Layers[i].By = by[i].By
+			v.Layers[i].By, v.Layers[i].Base = by[i].By, by[i].Base
 		}
 		r.apply(i, f)
 		for _, u := range f.Unreadable {
@@ -44,20 +47,24 @@ func (v *Inventory) Merge(layers []*Facts) {
 	if _, f := r.osRelease(); f != nil {
 		v.Distro = *f.distro()
 	}
-	v.collect(r)
+	v.collect(r, bad)
+	v.DropPlans(r.plans())
+	v.checkStated(r, layers)
+	v.secrets(r, layers)
 	v.missing(r)
 	v.sort()
 }
 
 // collect turns the files that are left into components: the distribution's
 // first, because they own others.
-func (v *Inventory) collect(r *replay) {
+func (v *Inventory) collect(r *replay, bad Bad) {
 	all := map[identity]int{}
 	paths := r.sorted()
-	owners := v.owners(r, paths)
+	own := v.owners(r, paths)
 	below := recognised(r, paths)
 	for _, p := range paths {
 		file := r.files[p]
+		kept := file.machine() && own.keeps(r.resolve(p), file)
 		for k := range file.found {
 			l := &file.found[k]
 			if l.Unless != "" && below[l.Unless] {
@@ -66,14 +73,32 @@ func (v *Inventory) collect(r *replay) {
 			for c := range l.Components {
 				one := l.Components[c]
 				v.distribution(&one)
-				if one.Kind != OS {
-					one.Owner = owners.of(r.resolve(p), int(l.since[c]))
+				switch {
+				case file.machine() && (one.Kind == OS || one.Kind == Native):
+					if kept {
+						continue // the package says it, and its distribution mends it
+					}
+				case file.machine(): // distributions do not build programs again when a module has a hole
+				case one.Kind == OS:
+					one.Licences = cmpOr(one.Licences, own.terms[packageKey{one.Type, one.Name}])
+				default:
+					one.Owner = own.of(r.resolve(p), int(l.since[c]))
 				}
-				where := Evidence{Layer: v.Layers[l.since[c]].Digest, Index: int(l.since[c]), Path: p, Method: l.Method}
+				where := sighting(&one, Evidence{Layer: v.Layers[l.since[c]].Digest, Index: int(l.since[c]), Path: p, Method: l.Method})
 				v.add(all, &one, where)
 			}
 		}
 	}
+	v.former(r, all)
+	v.account(r, paths, own, bad)
+}
+
+// cmpOr returns a if there is something in it, else b.
+func cmpOr(a, b []string) []string {
+	if len(a) > 0 {
+		return a
+	}
+	return b
 }
 
 // recognised returns the directories that have components of their own right
@@ -94,11 +119,6 @@ func recognised(r *replay, paths []string) map[string]bool {
 
 // add puts one sighting of a component into the inventory.
 func (v *Inventory) add(all map[identity]int, c *Component, where Evidence) {
-	where.Confidence = 1
-	if len(c.Evidence) > 0 {
-		where.Path = cmp.Or(c.Evidence[0].Path, where.Path)
-		where.Confidence = cmp.Or(c.Evidence[0].Confidence, where.Confidence)
-	}
 	id := identify(c)
 	i, ok := all[id]
 	if !ok {
@@ -110,6 +130,16 @@ func (v *Inventory) add(all map[identity]int, c *Component, where Evidence) {
 	v.Components[i].Evidence = append(v.Components[i].Evidence, where)
 }
 
+// sighting completes the evidence for c with what its extractor said of it.
+func sighting(c *Component, where Evidence) Evidence {
+	where.Confidence = 1
+	if len(c.Evidence) > 0 {
+		where.Path = cmp.Or(c.Evidence[0].Path, where.Path)
+		where.Confidence = cmp.Or(c.Evidence[0].Confidence, where.Confidence)
+	}
+	return where
+}
+
 // distribution gives a package of the distribution its namespace: package
 // databases do not say whose they are.
 func (v *Inventory) distribution(c *Component) {
@@ -119,18 +149,27 @@ func (v *Inventory) distribution(c *Component) {
 }
 
 func (v *Inventory) sort() {
-	for i := range v.Components {
-		e := v.Components[i].Evidence
-		slices.SortFunc(e, func(a, b Evidence) int {
-			return cmp.Or(cmp.Compare(a.Index, b.Index), cmp.Compare(a.Path, b.Path), cmp.Compare(a.Method, b.Method))
-		})
-		v.Components[i].Evidence = slices.Compact(e)
-	}
-	slices.SortFunc(v.Components, func(a, b Component) int {
-		return cmp.Or(cmp.Compare(a.Type, b.Type), cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name),
-			cmp.Compare(a.Version, b.Version), cmp.Compare(a.Arch, b.Arch), cmp.Compare(a.Owner, b.Owner), cmp.Compare(a.Kind, b.Kind))
-	})
+	sortComponents(v.Components)
+	sortComponents(v.Removed)
 	slices.SortStableFunc(v.Unreadable, func(a, b Unreadable) int {
 		return cmp.Or(cmp.Compare(a.Index, b.Index), cmp.Compare(a.Path, b.Path), cmp.Compare(a.Reason, b.Reason))
+	})
+}
+
+// sortComponents orders components, and the evidence of each: what is there
+// before what was, and the introducing layer first.
+func sortComponents(all []Component) {
+	for i := range all {
+		e := all[i].Evidence
+		slices.SortFunc(e, func(a, b Evidence) int {
+			return cmp.Or(a.End.compare(b.End), cmp.Compare(a.Index, b.Index), cmp.Compare(a.Path, b.Path), cmp.Compare(a.Method, b.Method), cmp.Compare(b.Confidence, a.Confidence))
+		})
+		all[i].Evidence = slices.CompactFunc(e, func(a, b Evidence) bool {
+			return a.Index == b.Index && a.Path == b.Path && a.Method == b.Method && a.End.compare(b.End) == 0
+		})
+	}
+	slices.SortFunc(all, func(a, b Component) int {
+		return cmp.Or(cmp.Compare(a.Type, b.Type), cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name),
+			cmp.Compare(a.Version, b.Version), cmp.Compare(a.Arch, b.Arch), cmp.Compare(a.Owner, b.Owner), cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Relation, b.Relation))
 	})
 }

@@ -1,37 +1,63 @@
 package inventory
 
-// owner is a package of the distribution and the layer that brought it.
+import "strings"
+
+// packageKey names a package in its database.
+type packageKey struct {
+	typ  Type
+	name string
+}
+
+// owner is a package and the layer that brought it.
 type owner struct {
 	purl  string
 	layer int
+	os    bool // a package of the distribution
 }
 
-// owners says which package of the distribution brought a file, by path with
-// symlinks followed.
-type owners map[string]owner
+// claim is what the record of a package says of a file.
+type claim struct {
+	owner
+	sum string
+}
+
+// owners says what the records of packages say of files, by path with symlinks
+// followed.
+type owners struct {
+	claims  map[string][]claim
+	folders map[string]owner // what is below them
+	terms   map[packageKey][]string
+}
 
 // owners gathers what the package databases say. A claim counts only if the
 // package is installed.
 func (v *Inventory) owners(r *replay, paths []string) owners {
-	type key struct {
-		typ  Type
-		name string
-	}
-	installed := map[key]owner{}
+	out := owners{map[string][]claim{}, map[string]owner{}, map[packageKey][]string{}}
+	installed := map[packageKey]owner{}
 	each(r, paths, func(l *located) {
 		for c := range l.Components {
-			if one := l.Components[c]; one.Kind == OS {
-				v.distribution(&one)
-				installed[key{one.Type, one.Name}] = owner{v.PURL(&one), int(l.since[c])}
-			}
+			one := l.Components[c]
+			v.distribution(&one)
+			installed[packageKey{one.Type, one.Name}] = owner{v.PURL(&one), int(l.since[c]), one.Kind == OS}
+		}
+		for k := range l.Terms {
+			t := &l.Terms[k]
+			out.terms[packageKey{t.Type, t.Package}] = t.Licences
 		}
 	})
-	out := owners{}
 	each(r, paths, func(l *located) {
-		for _, o := range l.Owned {
-			if by, ok := installed[key{o.Type, o.Package}]; ok {
-				out[r.resolve(o.Path)] = by
+		for k := range l.Owned {
+			o := &l.Owned[k]
+			by, ok := installed[packageKey{o.Type, o.Package}]
+			if !ok {
+				continue
 			}
+			if folder, ok := strings.CutSuffix(o.Path, "/"); ok {
+				out.folders[folder] = by
+				continue
+			}
+			p := r.resolve(o.Path)
+			out.claims[p] = append(out.claims[p], claim{by, o.Sum})
 		}
 	})
 	return out
@@ -45,12 +71,24 @@ func each(r *replay, paths []string, fn func(*located)) {
 	}
 }
 
-// of returns the package URL of the owner of the file at path that the layer
-// wrote, or "". A file that is younger than the package was written by somebody
-// else over the package's.
-func (o owners) of(path string, layer int) string {
-	if by, ok := o[path]; ok && layer <= by.layer {
-		return by.purl
+// of returns the package URL of the distribution's package that owns the file at
+// path that the layer wrote, or "". A file that is younger than the package was
+// written by somebody else over the package's.
+func (o *owners) of(path string, layer int) string {
+	for _, c := range o.claims[path] {
+		if c.os && layer <= c.layer {
+			return c.purl
+		}
 	}
 	return ""
+}
+
+// above returns the package that owns a folder above path.
+func (o *owners) above(path string) (owner, bool) {
+	for d := parent(path); d != ""; d = parent(d) {
+		if by, ok := o.folders[d]; ok {
+			return by, true
+		}
+	}
+	return owner{}, false
 }

@@ -3,6 +3,7 @@ package inventory
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -19,6 +20,7 @@ type replay struct {
 	tree   *tree // of the paths in files
 	count  int   // components and owned files that were placed so far
 	issues []Unreadable
+	ended  []ended
 	// removed says of each type of package which layer last took a database away.
 	removed map[Type]removal
 }
@@ -28,6 +30,7 @@ type placed struct {
 	layer   int
 	symlink string
 	found   []located
+	program *Program
 }
 
 // located is what was found in a placed file. since[i] is the layer that first
@@ -42,7 +45,9 @@ type located struct {
 // the layer names it literally: engines disagree about writing and removing
 // through a symlinked parent, and what only some of them remove stays.
 func (r *replay) apply(i int, f *Facts) {
-	gone := r.cut(f)
+	removed, replaced := r.cut(f)
+	gone := maps.Clone(removed)
+	maps.Copy(gone, replaced)
 	r.note(i, gone)
 	for k := range f.Files {
 		file := &f.Files[k]
@@ -50,28 +55,33 @@ func (r *replay) apply(i int, f *Facts) {
 			r.link(i, file, gone[file.Path])
 			continue
 		}
-		r.place(i, file.Path, &placed{layer: i, symlink: file.Symlink, found: locate(file.Found)}, gone[file.Path])
+		r.place(i, file.Path, &placed{layer: i, symlink: file.Symlink, found: locate(file.Found), program: file.Program}, gone[file.Path])
 	}
+	r.end(i, removed, wasRemoved)
+	r.end(i, replaced, wasReplaced)
 }
 
-// cut removes what the layer hides or replaces, and returns it.
-func (r *replay) cut(f *Facts) map[string]*placed {
+// cut takes away what the layer hides, and what it writes something over, and
+// returns both.
+func (r *replay) cut(f *Facts) (removed, replaced map[string]*placed) {
+	removed, replaced = map[string]*placed{}, map[string]*placed{}
 	if len(r.files) == 0 {
-		return nil
+		return removed, replaced
 	}
-	gone := map[string]*placed{}
 	for _, p := range f.Removed {
-		r.tree.remove(p, self|below, gone)
+		r.tree.remove(p, self|below, removed)
 	}
 	for _, p := range f.Opaque {
-		r.tree.remove(p, below, gone)
+		r.tree.remove(p, below, removed)
 	}
-	f.Paths.Each(func(p []byte, dir bool) { r.tree.replace(p, dir, gone) })
-	for p := range gone {
-		gone[p] = r.files[p]
-		delete(r.files, p)
+	f.Paths.Each(func(p []byte, dir bool) { r.tree.replace(p, dir, replaced) })
+	for _, gone := range []map[string]*placed{removed, replaced} {
+		for p := range gone {
+			gone[p] = r.files[p]
+			delete(r.files, p)
+		}
 	}
-	return gone
+	return removed, replaced
 }
 
 // note remembers databases that layer i removed or replaced. Which of them
@@ -103,7 +113,7 @@ func (r *replay) link(i int, file *File, before *placed) {
 	}
 	all := &placed{layer: i, found: locate(file.Found)}
 	if target != nil {
-		all.symlink = target.symlink
+		all.symlink, all.program = target.symlink, target.program
 		for k := range target.found {
 			all.found = append(all.found, located{Found: target.found[k].Found})
 		}

@@ -47,11 +47,17 @@ func components(names ...string) (out []Component) {
 }
 
 // seen returns the inventory's components as "name@version: layer path, …".
-func seen(v *Inventory) (out []string) {
-	for _, c := range v.Components {
+func seen(v *Inventory) []string { return listed(v.Components) }
+
+func listed(components []Component) (out []string) {
+	for _, c := range components {
 		var where []string
 		for _, e := range c.Evidence {
-			where = append(where, fmt.Sprintf("%d %s", e.Index, e.Path))
+			one := fmt.Sprintf("%d %s", e.Index, e.Path)
+			if e.End != nil {
+				one += fmt.Sprintf(" (%s in %d)", e.End.How, e.End.Index)
+			}
+			where = append(where, one)
 		}
 		out = append(out, fmt.Sprintf("%s@%s: %s", c.Name, c.Version, strings.Join(where, ", ")))
 	}
@@ -78,20 +84,20 @@ func TestMerge(t *testing.T) {
 		{"symlink replaces a directory", []*Facts{base, layer("l a -> c")}, []string{"three@1: 0 c/z"}},
 		{"directory over a directory", []*Facts{base, layer("d a", "d a/b")}, []string{"one@1: 0 a/x", "three@1: 0 c/z", "two@1: 0 a/b/y"}},
 		{"directory replaces a file", []*Facts{base, layer("d a/x")}, []string{"three@1: 0 c/z", "two@1: 0 a/b/y"}},
-		{"hard link keeps a removed file", []*Facts{base, layer("h k = a/x"), layer("w a/x")}, []string{"one@1: 1 k", "three@1: 0 c/z", "two@1: 0 a/b/y"}},
-		{"hard link in one layer", []*Facts{layer("f x one@1", "h k = x"), layer("w x")}, []string{"one@1: 0 k"}},
+		{"hard link keeps a removed file", []*Facts{base, layer("h k = a/x"), layer("w a/x")}, []string{"one@1: 1 k, 0 a/x (removed in 2)", "three@1: 0 c/z", "two@1: 0 a/b/y"}},
+		{"hard link in one layer", []*Facts{layer("f x one@1", "h k = x"), layer("w x")}, []string{"one@1: 0 k, 0 x (removed in 1)"}},
 		{"hard link keeps the first content", []*Facts{layer("f x one@1", "h k = x", "f x two@1")}, []string{"one@1: 0 k", "two@1: 0 x"}},
-		{"hard link through a symlinked directory", []*Facts{layer("l lib -> usr/lib", "f usr/lib/x one@1"), layer("h k = lib/x"), layer("w usr")}, []string{"one@1: 1 k"}},
+		{"hard link through a symlinked directory", []*Facts{layer("l lib -> usr/lib", "f usr/lib/x one@1"), layer("h k = lib/x"), layer("w usr")}, []string{"one@1: 1 k, 0 usr/lib/x (removed in 2)"}},
 		{"hard link replaces a file", []*Facts{base, layer("h a/x = c/z")}, []string{"three@1: 0 c/z, 1 a/x", "two@1: 0 a/b/y"}},
 		{"removal through a symlink is not believed", []*Facts{layer("l lib -> usr/lib", "f usr/lib/x one@1"), layer("w lib/x")}, []string{"one@1: 0 usr/lib/x"}},
 		{"rewritten database", []*Facts{layer("f db one@1 two@1"), layer("f db one@1 two@2 three@1"), layer("f db one@1 two@2")}, []string{"one@1: 0 db", "two@2: 1 db"}},
 		{"rewritten after a whiteout in the same layer", []*Facts{layer("f db one@1"), layer("w db", "f db one@1 two@1")}, []string{"one@1: 0 db", "two@1: 1 db"}},
-		{"removed, then back", []*Facts{layer("f db one@1"), layer("w db"), layer("f db one@1")}, []string{"one@1: 2 db"}},
+		{"removed, then back", []*Facts{layer("f db one@1"), layer("w db"), layer("f db one@1")}, []string{"one@1: 2 db, 0 db (removed in 1)"}},
 		{"two records of one package", []*Facts{layer("f p/b one@1"), layer("f a/b one@1")}, []string{"one@1: 0 p/b, 1 a/b"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			v := &Inventory{}
-			v.Merge(test.layers)
+			v.Merge(test.layers, nil)
 			if diff := cmp.Diff(test.want, seen(v)); diff != "" {
 				t.Errorf("components (-want +got):\n%s", diff)
 			}
@@ -105,7 +111,7 @@ func TestMergeBoundsComponents(t *testing.T) {
 		f.Files = append(f.Files, File{Path: fmt.Sprint("link", i), Hardlink: "x"})
 	}
 	v := &Inventory{}
-	v.Merge([]*Facts{f})
+	v.Merge([]*Facts{f}, nil)
 	if v.Complete() {
 		t.Error("copies by hard links are not bounded")
 	}
@@ -139,7 +145,7 @@ func TestOwners(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			v := &Inventory{}
-			v.Merge(test.layers)
+			v.Merge(test.layers, nil)
 			got := "no such component"
 			for _, c := range v.Components {
 				if c.Type == PyPI {
@@ -172,7 +178,7 @@ func TestDistro(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			v := &Inventory{}
-			v.Merge([]*Facts{{Files: test.files}})
+			v.Merge([]*Facts{{Files: test.files}}, nil)
 			if v.Distro.ID != test.want {
 				t.Errorf("distro = %q, want %q", v.Distro.ID, test.want)
 			}
@@ -184,11 +190,11 @@ func TestUnless(t *testing.T) {
 	lock := File{Path: "app/package-lock.json", Found: []Found{{Method: "npm-lock", Unless: "app/node_modules", Components: components("stale@1")}}}
 	base := &Facts{Files: []File{lock}}
 	v := &Inventory{}
-	v.Merge([]*Facts{base})
+	v.Merge([]*Facts{base}, nil)
 	if diff := cmp.Diff([]string{"stale@1: 0 app/package-lock.json"}, seen(v)); diff != "" {
 		t.Error(diff)
 	}
-	v.Merge([]*Facts{base, layer("f app/node_modules/x/package.json x@1")})
+	v.Merge([]*Facts{base, layer("f app/node_modules/x/package.json x@1")}, nil)
 	if diff := cmp.Diff([]string{"x@1: 1 app/node_modules/x/package.json"}, seen(v)); diff != "" {
 		t.Error(diff)
 	}
@@ -196,7 +202,7 @@ func TestUnless(t *testing.T) {
 
 func TestUnreadableIsPlaced(t *testing.T) {
 	v := &Inventory{}
-	v.Merge([]*Facts{{Digest: "sha256:a"}, {Digest: "sha256:b", Unreadable: []Unreadable{{Reason: "cut short", Wrong: true}}}})
+	v.Merge([]*Facts{{Digest: "sha256:a"}, {Digest: "sha256:b", Unreadable: []Unreadable{{Reason: "cut short", Wrong: true}}}}, nil)
 	want := []Unreadable{{Layer: "sha256:b", Index: 1, Reason: "cut short", Wrong: true}}
 	if diff := cmp.Diff(want, v.Unreadable); diff != "" {
 		t.Error(diff)

@@ -193,6 +193,47 @@ func TestMatchAsOf(t *testing.T) {
 
 // TestUncoveredIsNotSilence: what no pack covers is an error beside the findings
 // that are known.
+// TestCopiedOutOfADistribution: native code that carries a distribution's
+// version is judged by that distribution's advisories, whatever the image is.
+func TestCopiedOutOfADistribution(t *testing.T) {
+	copied := func(namespace, source, version string) inventory.Component {
+		return inventory.Component{Kind: inventory.Native, Type: inventory.Deb, Namespace: namespace, Name: "tool", Version: version, SourceName: source, SourceVersion: version, Relation: inventory.Contains}
+	}
+	m := matcher(t, parse(t, "DSA-1=CVE-2026-1 Debian:12 curl 0 7.88.1-10+deb12u16\nDSA-2=CVE-2026-2 Debian:11 curl 0 7.74.0-1.3+deb11u20\nUSN-1=CVE-2026-3 Ubuntu:22.04 curl 0 7.81.0-1ubuntu1.20\nCVE-2000-1 kev CVE-2000-1 0 -"))
+	alpine := inventory.Distro{ID: "alpine", VersionID: "3.19.1"}
+	linked := copied("debian", "curl", "7.88.1-10+deb12u15")
+	linked.Relation = inventory.Links
+	for _, tt := range []struct {
+		name      string
+		component inventory.Component
+		distro    inventory.Distro
+		want      string // or the ecosystem that is missing, quoted
+	}{
+		{"Debian's, in another image", copied("debian", "curl", "7.88.1-10+deb12u15"), alpine, "CVE-2026-1"},
+		{"mended", copied("debian", "curl", "7.88.1-10+deb12u16"), alpine, ""},
+		{"an older release", copied("debian", "curl", "7.74.0-1.3+deb11u2"), bookworm, "CVE-2026-2"},
+		{"no release in the version, in its own image", copied("debian", "curl", "7.88.1-10"), bookworm, "CVE-2026-1"},
+		{"no release in the version, elsewhere", copied("debian", "curl", "7.88.1-10"), alpine, `"debian of an unknown release"`},
+		{"a release without a pack", copied("debian", "curl", "8.14.1-2+deb13u2"), alpine, `"Debian:13"`},
+		{"loaded from elsewhere", linked, alpine, ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			findings, _, err := m.Match(t.Context(), &inventory.Inventory{Distro: tt.distro, Components: []inventory.Component{tt.component}})
+			got := ""
+			if len(findings) > 0 {
+				got = findings[0].ID
+			}
+			if strings.HasPrefix(tt.want, `"`) {
+				if err == nil || !strings.Contains(err.Error(), tt.want) {
+					t.Errorf("error %v, want one that names %s", err, tt.want)
+				}
+			} else if err != nil || got != tt.want {
+				t.Errorf("%q, %v; want %q", got, err, tt.want)
+			}
+		})
+	}
+}
+
 func TestUncoveredIsNotSilence(t *testing.T) {
 	net := lib("golang", "golang.org/x", "net", "v0.37.0")
 	tests := []struct {
@@ -205,7 +246,7 @@ func TestUncoveredIsNotSilence(t *testing.T) {
 		{"Alpine", inventory.Inventory{Distro: inventory.Distro{ID: "alpine", VersionID: "3.19.1"}, Components: []inventory.Component{lib("apk", "alpine", "musl", "1.2.4-r2"), net}}, `"Alpine:v3.19"`},
 		{"no name", inventory.Inventory{Components: []inventory.Component{deb("bash", "1", "", ""), net}}, `"a distribution that does not say its name"`},
 		{"os-release of another distribution", inventory.Inventory{Distro: inventory.Distro{ID: "almalinux", VersionID: "9"}, Components: []inventory.Component{deb("bash", "1", "", ""), net}}, `"deb packages in AlmaLinux:9"`},
-		{"unknown ecosystem", inventory.Inventory{Components: []inventory.Component{lib("gem", "", "rails", "7.0"), net}}, `"gem"`},
+		{"unknown ecosystem", inventory.Inventory{Components: []inventory.Component{lib("hex", "", "plug", "1.0"), net}}, `"Hex"`},
 	}
 	m := matcher(t, parse(t, known))
 	for _, tt := range tests {

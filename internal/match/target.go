@@ -19,28 +19,70 @@ type target struct {
 	version   string
 }
 
+// languages are the ecosystems of advisories by the type of package, as OSV
+// names them.
+var languages = map[inventory.Type]advisory.Ecosystem{
+	inventory.NPM: advisory.NPM, inventory.PyPI: advisory.PyPI, inventory.Cargo: advisory.Crates, inventory.Maven: advisory.Maven,
+	inventory.NuGet: advisory.NuGet, inventory.Gem: advisory.Gems, inventory.Composer: "Packagist", inventory.Hex: "Hex", inventory.Pub: "Pub",
+	inventory.Swift: "SwiftURL", inventory.CRAN: "CRAN", inventory.Hackage: "Hackage",
+}
+
+// unspoken are the types of which nobody publishes advisories in OSV's form.
+var unspoken = map[inventory.Type]bool{
+	"": true, inventory.Generic: true, inventory.OTP: true, inventory.Conda: true, inventory.CPAN: true, inventory.LuaRocks: true, inventory.Nix: true, inventory.Brew: true,
+}
+
+// Unspoken reports whether no advisories speak of components of c's type: that
+// nothing is known about it says nothing.
+func Unspoken(c *inventory.Component) bool { return unspoken[c.Type] }
+
 // targetOf returns what to ask about c; ok is false if advisories cannot speak
-// of it: a distribution's package owns it, or it is a Go main module that was
-// built without a version.
+// of it: a distribution's package owns it, it is loaded from elsewhere, or it is
+// a Go main module that was built without a version.
 func targetOf(c *inventory.Component, d inventory.Distro) (t target, ok bool) {
+	switch {
+	case unspoken[c.Type], c.Owner != "", c.Relation == inventory.Links:
+		return t, false
+	case c.Kind == inventory.Native && c.Type == inventory.Deb:
+		return copiedTarget(c, d), true
+	}
 	switch c.Type {
 	case inventory.Deb, inventory.Apk, inventory.RPM:
 		return distroTarget(c, d), true
 	case inventory.Golang:
 		t = target{advisory.Go, joined(c), goVersion(c)}
-		return t, c.Owner == "" && t.version != ""
-	case inventory.NPM:
-		t = target{advisory.NPM, joined(c), c.Version}
+		return t, t.version != ""
 	case inventory.PyPI:
-		t = target{advisory.PyPI, advisory.PyPI.PackageName(c.Name), c.Version}
-	case "cargo":
-		t = target{advisory.Crates, c.Name, c.Version}
-	case "", "generic": // recognised by content; no advisory speaks of it
-		return t, false
-	default:
-		t = target{advisory.Ecosystem(c.Type), joined(c), c.Version} // uncovered, and said so
+		return target{advisory.PyPI, advisory.PyPI.PackageName(c.Name), c.Version}, true
+	case inventory.Maven:
+		return target{advisory.Maven, c.Namespace + ":" + c.Name, c.Version}, true
 	}
-	return t, c.Owner == ""
+	ecosystem, known := languages[c.Type]
+	if !known {
+		ecosystem = advisory.Ecosystem(c.Type) // uncovered, and said so
+	}
+	return target{ecosystem, joined(c), c.Version}, true
+}
+
+// Debian's and Ubuntu's marks in the versions of what was built for a release.
+var (
+	debianMark = regexp.MustCompile(`[+~](?:deb)(\d+)u\d+`)
+	ubuntuMark = regexp.MustCompile(`ubuntu\d+(?:\.\d+)*~?(\d{2}\.\d{2})(?:\.\d+)?`)
+)
+
+// copiedTarget asks about a program or library that somebody copied out of a
+// distribution: the release that its version names decides, else that of the
+// image if it is of the same distribution.
+func copiedTarget(c *inventory.Component, d inventory.Distro) target {
+	t := target{advisory.Ecosystem(c.Namespace + " of an unknown release"), cmp.Or(c.SourceName, c.Name), cmp.Or(c.SourceVersion, c.Version)}
+	if m := debianMark.FindStringSubmatch(t.version); m != nil && c.Namespace == "debian" {
+		t.ecosystem = advisory.Ecosystem("Debian:" + m[1])
+	} else if m := ubuntuMark.FindStringSubmatch(t.version); m != nil && c.Namespace == "ubuntu" {
+		t.ecosystem = advisory.Ecosystem("Ubuntu:" + m[1])
+	} else if d.ID == c.Namespace {
+		t.ecosystem = Distribution(d)
+	}
+	return t
 }
 
 // joined returns the name with its namespace, as Go and npm write it.

@@ -126,8 +126,8 @@ func (e *Exception) covers(f *Facts, found *finding.Finding) bool {
 
 func (r *Rule) overComponents(ctx context.Context, f *Facts, t *tally) error {
 	s := scope{image: f}
-	for i := range f.Inventory.Components {
-		s.component = &f.Inventory.Components[i]
+	for c := range f.Inventory.All() {
+		s.component = c
 		t.seen++
 		denied, err := r.denies(ctx, &s)
 		if err != nil {

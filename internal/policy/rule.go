@@ -25,6 +25,11 @@ import (
 //	           0, the bottom), paths, methods: the last four are lists
 //	image      name (as asked for), gun, digest, platform, local, distro, distroVersion
 //
+// Files that can run and that nothing explains are components too, of the kinds
+// unknown-executable, changed-executable (not what its package recorded) and
+// known-bad-executable, with the path as the name and the digest as the version.
+// So are secrets in any layer: kind secret, the path, and what they open.
+//
 // A finding that nobody has rated has severity.unknown, which is below all
 // others: a rule that means it says so.
 type Rule struct {

@@ -17,9 +17,14 @@ import (
 
 // words are the values that a field can have at all. A rule that compares with
 // another would never deny anything, and nobody would notice.
-var words = map[string][]string{
-	"kind": {string(inventory.OS), string(inventory.Library), string(inventory.Application)},
-	"type": {string(inventory.Deb), string(inventory.Apk), string(inventory.RPM), string(inventory.Golang), string(inventory.NPM), string(inventory.PyPI)},
+var words = map[string][]string{"kind": texts(inventory.Kinds), "type": texts(inventory.Types)}
+
+func texts[T ~string](all []T) []string {
+	out := make([]string, len(all))
+	for i, one := range all {
+		out[i] = string(one)
+	}
+	return out
 }
 
 // checkWords returns what is wrong with the uses of component.kind and

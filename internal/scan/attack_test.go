@@ -132,7 +132,8 @@ func TestBidirectionalTextIsRefused(t *testing.T) {
 
 func TestCacheThatOthersMayWriteIsNotUsed(t *testing.T) {
 	m, _ := imageOf(tarOf(t, file("a.words", "one@1")))
-	folder := Folder{filepath.Join(t.TempDir(), "layers")}
+	m.Config.Digest = "sha256:4567"
+	folder := Folder{Path: filepath.Join(t.TempDir(), "layers")}
 	var warned []error
 	s := New(Config{Extractors: []Extractor{words{}}, Cache: folder, Warn: func(err error) { warned = append(warned, err) }})
 	if _, err := s.Scan(t.Context(), m); err != nil || len(warned) > 0 {
@@ -144,7 +145,7 @@ func TestCacheThatOthersMayWriteIsNotUsed(t *testing.T) {
 	if _, err := s.Scan(t.Context(), m); err != nil {
 		t.Fatal(err)
 	}
-	if len(warned) != 2 || !strings.Contains(warned[0].Error(), "others may write") {
+	if len(warned) != 1 || !strings.Contains(warned[0].Error(), "others may write") {
 		t.Errorf("warnings = %v, want that others may write to the cache", warned)
 	}
 }

@@ -84,7 +84,7 @@ func BenchmarkScan(b *testing.B) {
 	m := &image.Image{Name: "bench", Blobs: gz}
 	m.Layers = []v1.Descriptor{{MediaType: v1.MediaTypeImageLayerGzip, Digest: ref.Digest("sha256:" + hex.EncodeToString(sum[:])), Size: int64(len(gz))}}
 	m.Spec.RootFS.DiffIDs = []ref.Digest{plain}
-	s := scan.New(scan.Config{Extractors: all.Extractors()})
+	s := scan.New(scan.Config{Extractors: all.Extractors(nil)})
 	b.SetBytes(size)
 	b.ReportAllocs()
 	for b.Loop() {

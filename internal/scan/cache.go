@@ -7,30 +7,23 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
-	"os"
-	"path/filepath"
 	"strings"
-	"syscall"
 
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 
-	"plimsoll/internal/fault"
+	"plimsoll/internal/image"
 	"plimsoll/internal/inventory"
 	"plimsoll/internal/ref"
 )
 
 // format is raised whenever facts are written in another form or gathered by
 // other rules.
-const format = 2
+const format = 3
 
 // maxKept is the weight up to which facts are kept: writing more of them down
 // takes more memory than reading the layer again.
 const maxKept = 16 << 20
-
-// maxCached is the most that is read back from a cache, bytes.
-const maxCached = 64 << 20
 
 // Cache keeps bytes by key. A key is lower-case hexadecimal.
 type Cache interface {
@@ -56,23 +49,31 @@ func (s *Scanner) key(d v1.Descriptor) string {
 	return hex.EncodeToString(sum[:])
 }
 
+// imageKey names the inventory of an image: by its config, the facts of its
+// layers and what is known of bad files. It is "" if the image has no config
+// that a digest names.
+func (s *Scanner) imageKey(m *image.Image) string {
+	if m.Config.Digest == "" {
+		return ""
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "inventory\n%s\n%s\n", m.Manifest.Digest, m.Config.Digest)
+	for _, d := range m.Layers {
+		fmt.Fprintln(&b, s.key(d))
+	}
+	if s.Bad != nil {
+		fmt.Fprintln(&b, s.Bad.Version())
+	}
+	sum := sha256.Sum256([]byte(b.String()))
+	return hex.EncodeToString(sum[:])
+}
+
 // load returns the facts under key, or nil if there are none. What was damaged
 // is an error and will be computed again.
 func load(c Cache, key string, layer ref.Digest) (*inventory.Facts, error) {
-	b, err := c.Get(key)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil //nolint:nilnil // nothing is there, which is no mistake
-	}
-	if err != nil {
-		return nil, fmt.Errorf("read kept facts of layer %s: %w", layer, err)
-	}
-	sum, body, _ := bytes.Cut(b, []byte("\n"))
-	if got := checksum(body); string(sum) != got {
-		return nil, fmt.Errorf("kept facts of layer %s are damaged and will be replaced", layer)
-	}
 	f := &inventory.Facts{}
-	if err := json.Unmarshal(body, f); err != nil {
-		return nil, fmt.Errorf("read kept facts of layer %s: %w", layer, err)
+	if ok, err := get(c, key, f); err != nil || !ok {
+		return nil, wrap(err, "kept facts of layer "+string(layer))
 	}
 	if f.Digest != layer {
 		return nil, fmt.Errorf("kept facts of layer %s are those of %q", layer, f.Digest)
@@ -81,94 +82,61 @@ func load(c Cache, key string, layer ref.Digest) (*inventory.Facts, error) {
 }
 
 func store(c Cache, key string, f *inventory.Facts) error {
-	body, err := json.Marshal(f)
+	return wrap(put(c, key, f), "keep facts of layer "+string(f.Digest))
+}
+
+// loadInventory returns the inventory under key, or nil if there is none.
+func loadInventory(c Cache, key string, m *image.Image) (*inventory.Inventory, error) {
+	if key == "" {
+		return nil, nil //nolint:nilnil // nothing is kept, which is no mistake
+	}
+	v := &inventory.Inventory{}
+	if ok, err := get(c, key, v); err != nil || !ok {
+		return nil, wrap(err, "kept inventory of "+string(m.Manifest.Digest))
+	}
+	if v.Manifest != m.Manifest.Digest || len(v.Layers) != len(m.Layers) {
+		return nil, fmt.Errorf("kept inventory of %s is that of %q", m.Manifest.Digest, v.Manifest)
+	}
+	v.Image = m.Name
+	return v, nil
+}
+
+func storeInventory(c Cache, key string, v *inventory.Inventory) error {
+	return wrap(put(c, key, v), "keep inventory of "+string(v.Manifest))
+}
+
+func wrap(err error, what string) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s: %w", what, err)
+}
+
+// get reads what was kept under key into v. ok is false if there is nothing.
+func get(c Cache, key string, v any) (ok bool, err error) {
+	b, err := c.Get(key)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
 	if err != nil {
-		return fmt.Errorf("keep facts of layer %s: %w", f.Digest, err)
+		return false, err
 	}
-	if err := c.Put(key, append([]byte(checksum(body)+"\n"), body...)); err != nil {
-		return fmt.Errorf("keep facts of layer %s: %w", f.Digest, err)
+	sum, body, _ := bytes.Cut(b, []byte("\n"))
+	if got := checksum(body); string(sum) != got {
+		return false, errors.New("damaged, and will be replaced")
 	}
-	return nil
+	return true, json.Unmarshal(body, v)
+}
+
+func put(c Cache, key string, v any) error {
+	body, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	return c.Put(key, append([]byte(checksum(body)+"\n"), body...))
 }
 
 func checksum(b []byte) string {
 	sum := sha256.Sum256(b)
 	return "sha256:" + hex.EncodeToString(sum[:])
-}
-
-// Folder is a [Cache] of one file per key. The zero value is not usable; the
-// folder is made when something is put, and not used if others may write to it.
-type Folder struct{ Path string }
-
-// private refuses a folder that other users may write to: facts that somebody
-// else put there could hide what is in a layer.
-func (c Folder) private() error {
-	info, err := os.Stat(c.Path)
-	if err != nil {
-		return err
-	}
-	owner, ok := info.Sys().(*syscall.Stat_t)
-	if info.Mode().Perm()&0o022 != 0 || !ok || int(owner.Uid) != os.Geteuid() {
-		return fault.Errorf(fault.Denied, "others may write to %q, so it is not used; its owner should be user %d and its mode 0700", c.Path, os.Geteuid())
-	}
-	return nil
-}
-
-// Get implements [Cache].
-func (c Folder) Get(key string) ([]byte, error) {
-	if err := c.private(); err != nil {
-		return nil, err
-	}
-	f, err := os.Open(filepath.Join(c.Path, key+".facts"))
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, err
-	}
-	if !info.Mode().IsRegular() || info.Size() > maxCached {
-		return nil, fmt.Errorf("%q is not a file of at most %d bytes", f.Name(), maxCached)
-	}
-	b := make([]byte, info.Size())
-	_, err = io.ReadFull(f, b)
-	return b, err
-}
-
-// Put implements [Cache]. The file appears complete or not at all.
-func (c Folder) Put(key string, b []byte) (err error) {
-	if err := os.MkdirAll(c.Path, 0o700); err != nil {
-		return err
-	}
-	if err := c.private(); err != nil {
-		return err
-	}
-	f, err := os.CreateTemp(c.Path, ".new-*")
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, os.Remove(f.Name()))
-		}
-	}()
-	if _, err := f.Write(b); err != nil {
-		return errors.Join(err, f.Close())
-	}
-	if err := errors.Join(f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	if err := os.Rename(f.Name(), filepath.Join(c.Path, key+".facts")); err != nil {
-		return err
-	}
-	return syncFolder(c.Path)
-}
-
-func syncFolder(path string) error {
-	d, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }

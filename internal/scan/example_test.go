@@ -16,7 +16,7 @@ func Example() {
 	if err != nil {
 		return // nothing is in the folder of this example
 	}
-	scanner := scan.New(scan.Config{Extractors: all.Extractors(), Cache: scan.Folder{Path: "cache"}})
+	scanner := scan.New(scan.Config{Extractors: all.Extractors(nil), Cache: scan.Folder{Path: "cache"}})
 	found, err := scanner.Scan(ctx, m)
 	if err != nil {
 		return

@@ -45,8 +45,14 @@ type layer struct {
 	weight     int64
 	missed     map[string][]string // hard link's target → names under which it is wanted, too
 	again      map[string][]string // missed of the first walk, in the second
-	aliases    map[string]alias    // by name, what the second walk found
-	left       int64               // bytes of maxAgain
+	sums       *sums
+	hints      hints
+	programs   map[string]bool  // paths of files that can run, or may
+	listed     int              // files that can run
+	unlisted   int              // of them that were too many
+	claims     bool             // packages own files
+	aliases    map[string]alias // by name, what the second walk found
+	left       int64            // bytes of maxAgain
 }
 
 // walk reads layer i. The facts are never nil; with an error they are what was
@@ -69,14 +75,21 @@ func (s *Scanner) walk(ctx context.Context, i int, w walker) (*inventory.Facts, 
 func (s *Scanner) newLayer() *layer {
 	return &layer{
 		extractors: s.Extractors, spill: newSpill(), facts: &inventory.Facts{}, known: map[string]bool{},
-		missed: map[string][]string{}, aliases: map[string]alias{}, left: maxAgain,
+		missed: map[string][]string{}, aliases: map[string]alias{}, left: maxAgain, programs: map[string]bool{}, sums: newSums(),
 	}
 }
 
 func (l *layer) walk(ctx context.Context, i int, w walker, caps image.Caps) error {
+	caps.Refused = l.refused
 	walked, err := w.Walk(ctx, i, caps, func(e image.Entry, r io.Reader) error { return l.entry(ctx, e, r) })
 	l.facts.Digest, l.facts.DiffID, l.facts.Size = walked.Blob, walked.DiffID, walked.Size
 	l.facts.Paths = l.paths.Paths()
+	l.prune()
+	if l.unlisted > 0 {
+		l.facts.Unreadable = append(l.facts.Unreadable, inventory.Unreadable{
+			Reason: fmt.Sprintf("%d files that can run are not accounted for: there are more than %d", l.unlisted, maxPrograms),
+		})
+	}
 	if l.problems > maxProblems {
 		l.facts.Unreadable = append(l.facts.Unreadable, inventory.Unreadable{
 			Reason: fmt.Sprintf("%d more files could not be read", l.problems-maxProblems),
@@ -97,18 +110,19 @@ func (l *layer) entry(ctx context.Context, e image.Entry, r io.Reader) error {
 	case image.Regular, image.Directory, image.Symlink, image.Hardlink, image.Char, image.Block, image.FIFO:
 	}
 	l.paths.Add(e.Path, e.Type == image.Directory)
+	l.hints.see(e.Path)
 	if l.paths.Len() > maxPaths {
 		return fault.Errorf(fault.Invalid, "the paths of the layer take more than %d bytes", maxPaths)
 	}
 	var file inventory.File
 	switch {
 	case e.Type == image.Regular:
-		found, err := l.regular(ctx, e, r)
-		if err != nil {
+		var err error
+		if file, err = l.regular(ctx, e, r); err != nil {
 			return err
 		}
-		file.Found = found
 	case e.Type == image.Hardlink:
+		l.programs[e.Path] = true // if what it is a name of does
 		file = l.hardlink(e)
 	case e.Type == image.Symlink && (path.Dir(e.Path) == "." || path.Base(e.Path) == "os-release" || inventory.LeadsToDatabase(e.Path)):
 		file.Symlink = e.Link
@@ -121,7 +135,7 @@ func (l *layer) entry(ctx context.Context, e image.Entry, r io.Reader) error {
 // made before it do not follow it.
 func (l *layer) keep(path string, f inventory.File) error {
 	f.Path = path
-	if len(f.Found) == 0 && f.Hardlink == "" && f.Symlink == "" && !l.known[path] {
+	if len(f.Found) == 0 && f.Program == nil && f.Hardlink == "" && f.Symlink == "" && !l.known[path] {
 		return nil
 	}
 	l.known[path] = true
@@ -139,16 +153,41 @@ func (l *layer) over(n int) error {
 	return nil
 }
 
-// regular offers a file to the extractors. Only an error of the layer itself is
-// returned; one of an extractor is recorded.
-func (l *layer) regular(ctx context.Context, e image.Entry, r io.Reader) ([]inventory.Found, error) {
+// regular looks at a file: which extractors read it, and whether it can run.
+// Only an error of the layer itself is returned; one of an extractor is recorded.
+func (l *layer) regular(ctx context.Context, e image.Entry, r io.Reader) (inventory.File, error) {
 	n, err := io.ReadFull(r, l.head[:min(headSize, max(e.Size, 0))])
 	if err != nil {
-		return nil, err
+		return inventory.File{}, err
 	}
+	l.reader = headReader{head: l.head[:n], rest: r}
+	form := formOf(e, l.head[:n])
+	if form == "" {
+		found, err := l.offer(ctx, e, l.head[:n])
+		return inventory.File{Found: found}, err
+	}
+	l.sums.reset(l.hints)
+	l.reader.sums = l.sums
+	found, err := l.offer(ctx, e, l.head[:n])
+	if err != nil {
+		return inventory.File{Found: found}, err
+	}
+	if err := l.reader.drain(); err != nil {
+		return inventory.File{Found: found}, err
+	}
+	if l.listed++; l.listed > maxPrograms {
+		l.unlisted++
+		return inventory.File{Found: found}, nil
+	}
+	l.programs[e.Path] = true
+	return inventory.File{Found: found, Program: &inventory.Program{Form: form, Size: e.Size, Sums: l.sums.sums()}}, nil
+}
+
+// offer lets those extractors read a file that want it.
+func (l *layer) offer(ctx context.Context, e image.Entry, head []byte) ([]inventory.Found, error) {
 	l.wanted = l.wanted[:0]
 	for _, x := range l.extractors {
-		if x.Wants(e, l.head[:n]) {
+		if x.Wants(e, head) {
 			l.wanted = append(l.wanted, x)
 		}
 	}
@@ -156,7 +195,6 @@ func (l *layer) regular(ctx context.Context, e image.Entry, r io.Reader) ([]inve
 	if len(l.wanted)+len(names) == 0 {
 		return nil, nil
 	}
-	l.reader = headReader{head: l.head[:n], rest: r}
 	if len(l.wanted) == 1 && len(names) == 0 {
 		f := File{Entry: e, Reader: &l.reader}
 		f.Spill = func() (ReaderAt, error) { return l.spill.Fill(&l.reader) }
@@ -192,6 +230,7 @@ func (l *layer) ask(ctx context.Context, x Extractor, f File) ([]inventory.Found
 	if found.Empty() {
 		return nil, nil
 	}
+	l.claims = l.claims || len(found.Owned) > 0
 	found.Method = x.Name()
 	return []inventory.Found{found}, nil
 }
@@ -202,10 +241,18 @@ func (l *layer) failed(path string, err error) error {
 	if l.reader.err != nil && !errors.Is(l.reader.err, io.EOF) {
 		return l.reader.err
 	}
+	l.unreadable(path, err)
+	return nil
+}
+
+// refused records an entry that no engine should unpack, and that says nothing
+// else.
+func (l *layer) refused(name string, err error) { l.unreadable(name[:min(len(name), maxText)], err) }
+
+func (l *layer) unreadable(path string, err error) {
 	if l.problems++; l.problems <= maxProblems {
 		l.facts.Unreadable = append(l.facts.Unreadable, inventory.Unreadable{Path: path, Reason: err.Error()})
 	}
-	return nil
 }
 
 // extract calls the extractor. A panic is an error: a file that was made to
@@ -272,23 +319,39 @@ func visible(r rune) rune {
 	return r
 }
 
-// headReader reads a file whose head was taken already, and remembers the
-// stream's own error.
+// headReader reads a file whose head was taken already, adds what it reads up in
+// sums, if there are some, and remembers the stream's own error.
 type headReader struct {
 	head []byte
 	rest io.Reader
+	sums *sums
 	err  error
 }
 
-func (h *headReader) Read(p []byte) (int, error) {
+func (h *headReader) Read(p []byte) (n int, err error) {
 	if len(h.head) > 0 {
-		n := copy(p, h.head)
+		n = copy(p, h.head)
 		h.head = h.head[n:]
-		return n, nil
-	}
-	n, err := h.rest.Read(p)
-	if err != nil {
+	} else if n, err = h.rest.Read(p); err != nil {
 		h.err = err
 	}
+	if h.sums != nil {
+		h.sums.write(p[:n])
+	}
 	return n, err
+}
+
+// drain reads what nobody has read, so that the sums are of the whole.
+func (h *headReader) drain() error {
+	buf, _ := windows.Get().(*[windowSize]byte)
+	defer windows.Put(buf)
+	for h.err == nil {
+		if _, err := h.Read(buf[:]); err != nil && !errors.Is(err, io.EOF) {
+			return err
+		}
+	}
+	if !errors.Is(h.err, io.EOF) {
+		return h.err
+	}
+	return nil
 }

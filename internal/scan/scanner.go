@@ -21,10 +21,11 @@ import (
 // filled in.
 type Config struct {
 	Extractors []Extractor
-	Cache      Cache       // of layers' facts; nil keeps none
-	Caps       image.Caps  // what one layer may cost
-	Parallel   int         // layers at a time; 0 means two, or one on a single processor
-	Warn       func(error) // told what went wrong with the cache, which never fails a scan; may be called concurrently
+	Cache      Cache         // of layers' facts; nil keeps none
+	Caps       image.Caps    // what one layer may cost
+	Parallel   int           // layers at a time; 0 means two, or one on a single processor
+	Bad        inventory.Bad // files that are known to be bad, nil for none
+	Warn       func(error)   // told what went wrong with the cache, which never fails a scan; may be called concurrently
 }
 
 // Scanner scans images. It may be used concurrently.
@@ -57,10 +58,30 @@ type walker interface {
 // there; it is an error only if the bytes could not be got at (Unavailable,
 // NotFound) or ctx ended.
 func (s *Scanner) Scan(ctx context.Context, m *image.Image) (*inventory.Inventory, error) {
-	return s.scan(ctx, m, m)
+	key := s.imageKey(m)
+	v, err := loadInventory(s.Cache, key, m)
+	if v != nil {
+		return v, nil
+	}
+	if err != nil {
+		s.Warn(err)
+	}
+	if fault.Is(err, fault.Denied) { // nor would anything else be taken from there
+		alone := *s
+		alone.Cache = noCache{}
+		s = &alone
+	}
+	v, lasting, err := s.scan(ctx, m, m)
+	if err == nil && lasting && key != "" {
+		if err := storeInventory(s.Cache, key, v); err != nil {
+			s.Warn(err)
+		}
+	}
+	return v, err
 }
 
-func (s *Scanner) scan(ctx context.Context, m *image.Image, w walker) (*inventory.Inventory, error) {
+// scan reads the layers. lasting says that the inventory may be kept.
+func (s *Scanner) scan(ctx context.Context, m *image.Image, w walker) (v *inventory.Inventory, lasting bool, err error) {
 	facts := make([]*inventory.Facts, len(m.Layers))
 	first := map[string]int{} // the same layer is read once, however often it comes
 	var total atomic.Int64
@@ -81,18 +102,20 @@ func (s *Scanner) scan(ctx context.Context, m *image.Image, w walker) (*inventor
 		})
 	}
 	if err := group.Wait(); err != nil {
-		return nil, err
+		return nil, false, err
 	}
+	lasting = true
 	for i := range facts {
 		if facts[i] == nil {
 			same := *facts[first[s.key(m.Layers[i])]]
 			facts[i] = &same
 		}
+		lasting = lasting && facts[i].Lasting()
 	}
-	v := describe(m)
+	v = describe(m)
 	claims(m, facts)
-	v.Merge(facts)
-	return v, nil
+	v.Merge(facts, s.Bad)
+	return v, lasting && len(v.Unreadable) == 0, nil
 }
 
 // maxImage bounds what is known about all layers of one image together, bytes.
@@ -151,13 +174,32 @@ func describe(m *image.Image) *inventory.Inventory {
 		v.Created = m.Spec.Created.UTC()
 	}
 	i := 0
-	for _, h := range m.Spec.History {
-		if !h.EmptyLayer && i < len(v.Layers) {
-			v.Layers[i].By = h.CreatedBy
+	for k := range m.Spec.History {
+		if !m.Spec.History[k].EmptyLayer && i < len(v.Layers) {
+			v.Layers[i].By = m.Spec.History[k].CreatedBy
 			i++
 		}
 	}
+	for k := range base(m.Spec.History, len(v.Layers)) {
+		v.Layers[k].Base = true
+	}
 	return v
+}
+
+// base returns how many of the n layers seem to come from the image that this
+// one was built from: a Dockerfile says what to run at its end, so what lies
+// above a CMD or ENTRYPOINT was added by another one.
+func base(history []v1.History, n int) (under int) {
+	layers := 0
+	for _, h := range history {
+		switch {
+		case !h.EmptyLayer:
+			layers++
+		case layers < n && (strings.Contains(h.CreatedBy, "CMD [") || strings.Contains(h.CreatedBy, "ENTRYPOINT [")):
+			under = layers
+		}
+	}
+	return under
 }
 
 // claims compares the diff IDs that the config states with those that we

@@ -116,7 +116,7 @@ func TestTwoExtractorsReadOneFile(t *testing.T) {
 func TestWrongBytesAreReportedWithWhatWasRead(t *testing.T) {
 	m, blobs := imageOf(tarOf(t, file("a.words", "one@1")), tarOf(t, file("b.words", "two@2")))
 	blobs[m.Layers[1].Digest] = tarOf(t, file("b.words", "evil@6"))
-	cache := Folder{t.TempDir()}
+	cache := Folder{Path: t.TempDir()}
 	v, err := New(Config{Extractors: []Extractor{words{}}, Cache: cache}).Scan(t.Context(), m)
 	if err != nil {
 		t.Fatal(err)
@@ -133,7 +133,7 @@ func TestWrongBytesAreReportedWithWhatWasRead(t *testing.T) {
 
 func TestConfigThatClaimsOtherLayers(t *testing.T) {
 	m, _ := imageOf(tarOf(t, file("a.words", "one@1")))
-	cache := Folder{t.TempDir()}
+	cache := Folder{Path: t.TempDir()}
 	s := New(Config{Extractors: []Extractor{words{}}, Cache: cache})
 	if _, err := s.Scan(t.Context(), m); err != nil { // from now on the facts are kept
 		t.Fatal(err)
@@ -171,7 +171,7 @@ func TestCancelledScanIsAnError(t *testing.T) {
 
 func TestCache(t *testing.T) {
 	m, blobs := imageOf(tarOf(t, file("a.words", "one@1"), file("etc/os-release", "ID=debian")))
-	folder := Folder{filepath.Join(t.TempDir(), "layers")}
+	folder := Folder{Path: filepath.Join(t.TempDir(), "layers")}
 	var warned []error
 	scan := func(version int) *inventory.Inventory {
 		t.Helper()
@@ -218,7 +218,7 @@ func TestCache(t *testing.T) {
 
 func TestFactsThatJSONCannotCarryAreNotKept(t *testing.T) {
 	m, _ := imageOf(tarOf(t, file("\xff.words", "one@1")), tarOf(t, file(".wh.\xfe.words", "")))
-	folder := Folder{t.TempDir()}
+	folder := Folder{Path: t.TempDir()}
 	for range 2 {
 		v, err := New(Config{Extractors: []Extractor{words{}}, Cache: folder}).Scan(t.Context(), m)
 		if err != nil {

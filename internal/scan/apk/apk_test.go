@@ -21,12 +21,24 @@ T:External ssl_client for busybox wget
 U:https://busybox.net/
 L:GPL-2.0-only
 o:busybox
+m:Jane Doe <jane@example.org>
 D:so:libc.musl-x86_64.so.1
 F:usr
 F:usr/bin
 R:ssl_client
 a:0:0:755
 Z:Q1WOhxrIBRGCMRZM3BhVHFWnuJeW4=
+R:manual.txt
+Z:Q1WOhxrIBRGCMRZM3BhVHFWnuJeW4=
+F:usr/lib
+M:0:0:1777
+R:libx.so.1
+Z:Q2n4bQgYhMfWWaL+qgxVrQFaO/TxsrC4Is0V1sFbDwCgg=
+R:odd.so
+Z:Q3n4bQgYhMfWWaL+qgxVrQFaO/TxsrC4Is0V1sFbDwCgg=
+R:tool
+a:0:0:4711:Q1WOhxrIBRGCMRZM3BhVHFWnuJeW4=
+Z:Q1short
 
 P:py3-six
 V:1.16.0-r9
@@ -46,12 +58,24 @@ func TestExtract(t *testing.T) {
 	if diff := cmp.Diff(want, scantest.Summary(found.Components)); diff != "" {
 		t.Errorf("components (-want +got):\n%s", diff)
 	}
-	owned := []inventory.Owned{{Path: "usr/lib/python3.12/site-packages/six-1.16.0.dist-info/METADATA", Package: "py3-six", Type: inventory.Apk}}
+	apk := func(path, pkg, sum string) inventory.Owned {
+		return inventory.Owned{Path: path, Package: pkg, Type: inventory.Apk, Sum: sum}
+	}
+	owned := []inventory.Owned{
+		apk("usr/bin/ssl_client", "ssl_client", "sha1:58e871ac805118231164cdc18551c55a7b89796e"),
+		apk("usr/lib/libx.so.1", "ssl_client", "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"),
+		apk("usr/lib/odd.so", "ssl_client", ""),
+		apk("usr/lib/tool", "ssl_client", ""),
+		apk("usr/lib/python3.12/site-packages/six-1.16.0.dist-info/METADATA", "py3-six", ""),
+	}
 	if diff := cmp.Diff(owned, found.Owned); diff != "" {
 		t.Errorf("owned (-want +got):\n%s", diff)
 	}
 	if got := found.Components[0].Licences; !cmp.Equal(got, []string{"GPL-2.0-only"}) {
 		t.Errorf("licences = %q", got)
+	}
+	if got := found.Components[0].Vendor; got != "Jane Doe <jane@example.org>" {
+		t.Errorf("vendor = %q", got)
 	}
 }
 

@@ -18,16 +18,24 @@ func TestDatabaseOfCountlessPackagesIsBounded(t *testing.T) {
 
 func TestListOfLongPathsIsBounded(t *testing.T) {
 	line := "/usr/lib/python3/" + strings.Repeat("x", 3000) + "/a.egg-info\n"
-	_, err := Extractor{}.Extract(t.Context(), scantest.File("var/lib/dpkg/info/a.list", []byte(strings.Repeat(line, 10_000))))
+	_, err := Extractor{}.Extract(t.Context(), scantest.File("var/lib/dpkg/info/a.list", []byte(strings.Repeat(line, 12_000))))
 	if err == nil {
-		t.Error("30 MB of paths are kept")
+		t.Error("36 MB of paths are kept")
 	}
 }
 
 func TestPackageCannotOwnWhatAnApplicationBrought(t *testing.T) {
-	list := "/app/node_modules/lodash/package.json\n/srv/venv/lib/python3.11/site-packages/django.dist-info/METADATA\n/usr/share/kibana/node_modules/x/package.json\n"
+	const list = "/app/node_modules/lodash/package.json\n/srv/venv/lib/python3.11/site-packages/django.dist-info/METADATA\n/usr/share/kibana/node_modules/x/package.json\n"
 	found, err := Extractor{}.Extract(t.Context(), scantest.File("var/lib/dpkg/info/base-files.list", []byte(list)))
 	if err != nil || len(found.Owned) != 0 {
 		t.Errorf("owned %v, %v", found.Owned, err)
+	}
+}
+
+func TestDiversionsThatSayNothingAreHarmless(t *testing.T) {
+	for _, content := range []string{"", "\n\n\n", "/a\n", "/a\n/b\n", "/a\n\n:\n", strings.Repeat("x", 3*lineSize) + "\n/b\n:\n"} {
+		if _, err := (Extractor{}).Extract(t.Context(), scantest.File("var/lib/dpkg/diversions", []byte(content))); err != nil {
+			t.Errorf("%.20q: %v", content, err)
+		}
 	}
 }

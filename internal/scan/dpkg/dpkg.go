@@ -1,14 +1,12 @@
 // Package dpkg reads Debian's package database: var/lib/dpkg/status, the
-// folder status.d that images without dpkg have in its place, and the lists of
-// files that say which package brought a file (dpkg(1), deb-control(5)).
+// folder status.d that images without dpkg have in its place, the lists and
+// sums of files that say what a package brought, the diversions that say where
+// else a file lies, and the licences that machine-readable copyright files name
+// (dpkg(1), deb-control(5), dpkg-divert(1), Debian's copyright format 1.0).
 package dpkg
 
 import (
-	"bufio"
-	"bytes"
 	"context"
-	"errors"
-	"io"
 	"path"
 	"strings"
 
@@ -25,25 +23,78 @@ var _ scan.Extractor = Extractor{}
 
 const (
 	root     = "var/lib/dpkg/"
-	foreign  = "usr/lib/node_modules/" // Debian's own npm packages lie in usr/share/nodejs
-	maxSize  = 256 << 20               // bytes of one file
-	lineSize = 64 << 10                // bytes of one line that is looked at
+	maxSize  = 256 << 20 // bytes of one file
+	lineSize = 64 << 10  // bytes of one line that is looked at
+)
+
+// part is what a file of the database says.
+type part uint8
+
+const (
+	nothing part = iota
+	statusFile
+	controlFile // one package's paragraph, in status.d
+	list        // paths that a package brought
+	sums        // MD5 sums and paths
+	diversions
+	maintainer // a script that dpkg runs for the package
+	copyright
 )
 
 // Name implements [scan.Extractor].
 func (Extractor) Name() string { return "dpkg" }
 
 // Version implements [scan.Extractor].
-func (Extractor) Version() int { return 2 }
+func (Extractor) Version() int { return 3 }
 
 // Wants implements [scan.Extractor].
-func (Extractor) Wants(e image.Entry, _ []byte) bool {
-	name, ok := strings.CutPrefix(e.Path, root)
-	return ok && (name == "status" || path.Dir(name) == "status.d" || isList(name))
+func (Extractor) Wants(e image.Entry, head []byte) bool {
+	switch partOf(e.Path) {
+	case nothing:
+		return false
+	case copyright:
+		return machineReadable(head)
+	case statusFile, controlFile, list, sums, diversions, maintainer:
+	}
+	return true
 }
 
-func isList(name string) bool {
-	return path.Dir(name) == "info" && strings.HasSuffix(name, ".list")
+// partOf tells the parts of the database by their path.
+func partOf(p string) part {
+	name, ok := strings.CutPrefix(p, root)
+	if !ok {
+		if strings.HasPrefix(p, docs) && strings.HasSuffix(p, "/copyright") && strings.Count(p, "/") == 4 {
+			return copyright
+		}
+		return nothing
+	}
+	switch name {
+	case "status":
+		return statusFile
+	case "diversions":
+		return diversions
+	}
+	folder, base, _ := strings.Cut(name, "/")
+	if strings.Contains(base, "/") || base == "" {
+		return nothing
+	}
+	if folder != "info" && folder != "status.d" {
+		return nothing
+	}
+	switch path.Ext(base) {
+	case ".list":
+		return list
+	case ".md5sums":
+		return sums
+	case ".preinst", ".postinst", ".prerm", ".postrm", ".config":
+		return maintainer
+	case ".conffiles", ".shlibs", ".symbols", ".triggers", ".templates":
+		return nothing
+	}
+	if folder == "status.d" {
+		return controlFile // the dots of some names look like an extension
+	}
+	return nothing
 }
 
 // Extract implements [scan.Extractor].
@@ -51,157 +102,29 @@ func (Extractor) Extract(_ context.Context, f scan.File) (found inventory.Found,
 	if f.Size > maxSize {
 		return found, fault.Errorf(fault.Invalid, "larger than %d bytes", maxSize)
 	}
-	name := strings.TrimPrefix(f.Path, root)
-	base := path.Base(name)
-	switch {
-	case isList(name):
-		pkg, _, _ := strings.Cut(strings.TrimSuffix(base, ".list"), ":")
-		found.Owned, err = owned(f, pkg, 0)
-	case strings.HasSuffix(base, ".md5sums"):
-		found.Owned, err = owned(f, strings.TrimSuffix(base, ".md5sums"), len("d41d8cd98f00b204e9800998ecf8427e  "))
-	default:
-		found.Components, err = parse(f, name == "status")
+	var claims scan.Claims
+	switch p := partOf(f.Path); p {
+	case statusFile, controlFile:
+		found.Components, err = parse(f, p == statusFile, &claims)
+	case list:
+		err = listed(f, packageOf(f.Path), &claims)
+	case sums:
+		err = summed(f, packageOf(f.Path), &claims)
+	case diversions:
+		err = diverted(f, &claims)
+	case maintainer:
+		err = claims.AddRunnable([]byte(f.Path), packageOf(f.Path), inventory.Deb, "", nil)
+	case copyright:
+		found.Terms, err = terms(f, path.Base(path.Dir(f.Path)))
+	case nothing:
 	}
+	found.Owned = claims.Owned()
 	return found, err
 }
 
-// stanza is one paragraph of the database, as far as it is needed.
-type stanza struct{ pkg, version, arch, source, status string }
-
-// parse reads paragraphs. In the status file one without the field Status is
-// malformed; the files in status.d are control files, which have none.
-func parse(r io.Reader, statusFile bool) ([]inventory.Component, error) {
-	var out []inventory.Component
-	var s stanza
-	err := lines(r, func(line []byte, whole bool) error {
-		if len(bytes.TrimSpace(line)) == 0 {
-			c, err := s.component(statusFile)
-			if err == nil && c.Name != "" {
-				out = append(out, c)
-			}
-			if len(out) > scan.MaxComponents {
-				return fault.Errorf(fault.Invalid, "more than %d packages", scan.MaxComponents)
-			}
-			s = stanza{}
-			return err
-		}
-		return s.field(line, whole)
-	})
-	if err != nil {
-		return out, err
-	}
-	c, err := s.component(statusFile)
-	if err == nil && c.Name != "" {
-		out = append(out, c)
-	}
-	return out, err
-}
-
-// field takes what one line says. Continuation lines say nothing that is needed.
-func (s *stanza) field(line []byte, whole bool) error {
-	name, value, ok := bytes.Cut(line, []byte(":"))
-	if !ok || line[0] == ' ' || line[0] == '\t' {
-		return nil
-	}
-	var to *string
-	switch strings.ToLower(string(name)) {
-	case "package":
-		to = &s.pkg
-	case "version":
-		to = &s.version
-	case "architecture":
-		to = &s.arch
-	case "source":
-		to = &s.source
-	case "status":
-		to = &s.status
-	default:
-		return nil
-	}
-	if !whole {
-		return fault.Errorf(fault.Invalid, "the field %q of package %q is longer than %d bytes", name, s.pkg, lineSize)
-	}
-	if *to != "" {
-		return fault.Errorf(fault.Invalid, "the field %q of package %q is there twice", name, s.pkg)
-	}
-	*to = string(bytes.TrimSpace(value))
-	return nil
-}
-
-// component returns the package, or an empty component if it is not there.
-func (s *stanza) component(statusFile bool) (inventory.Component, error) {
-	if *s == (stanza{}) {
-		return inventory.Component{}, nil
-	}
-	if s.pkg == "" {
-		return inventory.Component{}, fault.Errorf(fault.Invalid, "a paragraph names no package")
-	}
-	if statusFile && !present(s.status) {
-		return inventory.Component{}, nil
-	}
-	c := inventory.Component{
-		Kind: inventory.OS, Type: inventory.Deb, Name: s.pkg, Version: s.version, Arch: s.arch,
-		SourceName: s.pkg, SourceVersion: s.version,
-	}
-	if s.source != "" {
-		name, rest, ok := strings.Cut(s.source, " ")
-		c.SourceName = name
-		if version := strings.Trim(rest, " ()"); ok && version != "" {
-			c.SourceVersion = version
-		}
-	}
-	return c, nil
-}
-
-// present reports whether files of a package with this status may be there:
-// dpkg(1), "Package states". A package that was unpacked and not yet configured,
-// or half installed, is as vulnerable as any.
-func present(status string) bool {
-	words := strings.Fields(status)
-	if len(words) != 3 {
-		return true // not what dpkg writes: believe that it is there
-	}
-	switch words[2] {
-	case "not-installed", "config-files":
-		return false
-	}
-	return true
-}
-
-// owned returns the listed files that another extractor recognises components
-// by. Each line has a prefix of skip bytes before the path.
-func owned(r io.Reader, pkg string, skip int) ([]inventory.Owned, error) {
-	var out scan.Owned
-	err := lines(r, func(line []byte, whole bool) error {
-		if !whole || len(line) < skip || bytes.Contains(line, []byte(foreign)) {
-			return nil
-		}
-		i := max(bytes.LastIndexByte(line, '/'), skip)
-		return out.Add(string(line[skip:i]), string(bytes.TrimPrefix(line[i:], []byte("/"))), pkg, inventory.Deb)
-	})
-	return out.List, err
-}
-
-// lines calls fn with each line without its end. Of a line that is too long, fn
-// sees the beginning, and that it is not whole.
-func lines(r io.Reader, fn func(line []byte, whole bool) error) error {
-	b := bufio.NewReaderSize(r, lineSize)
-	for {
-		line, err := b.ReadSlice('\n')
-		whole := !errors.Is(err, bufio.ErrBufferFull)
-		if len(line) > 0 {
-			if err := fn(bytes.TrimSuffix(line, []byte("\n")), whole); err != nil {
-				return err
-			}
-		}
-		for errors.Is(err, bufio.ErrBufferFull) {
-			_, err = b.ReadSlice('\n')
-		}
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-	}
+// packageOf returns whose file info/NAME[:ARCH].EXT is.
+func packageOf(p string) string {
+	base := path.Base(p)
+	name, _, _ := strings.Cut(strings.TrimSuffix(base, path.Ext(base)), ":")
+	return name
 }

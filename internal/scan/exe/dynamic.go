@@ -31,7 +31,7 @@ func (i *Info) readDynamic(f *elfFile) {
 	}
 	for ; len(table) >= size; table = table[size:] {
 		w := f.words(table)
-		tag, value := elf.DynTag(clamp(w.native())), w.native() //nolint:gosec // clamped
+		tag, value := elf.DynTag(clamp(w.native())), w.native()
 		if tag == elf.DT_NULL {
 			break
 		}

@@ -100,7 +100,7 @@ func openELF(s *source, head []byte) *elfFile {
 			phnum = int64(s.info)
 		}
 		if shnum == 0 {
-			shnum = clamp(uint64(s.size))
+			shnum = clamp(s.size)
 		}
 		if shstrndx == uint32(elf.SHN_XINDEX) {
 			shstrndx = s.link

@@ -134,7 +134,7 @@ func (s *source) bytes(r Range, limit int64) []byte {
 // text returns the zero-terminated text at offset, which lies in the range; "" if
 // it has no end in maxName bytes.
 func (s *source) text(r Range, offset uint64) string {
-	if !s.within(r) || offset >= uint64(r.Size) {
+	if !s.within(r) || offset >= uint64(r.Size) { //nolint:gosec // within says it is not negative
 		return ""
 	}
 	at := r.Offset + int64(offset) //nolint:gosec // less than r.Size
@@ -143,8 +143,8 @@ func (s *source) text(r Range, offset uint64) string {
 		return string(b[:i])
 	}
 	b = s.bytes(Range{at, min(r.Offset+r.Size-at, maxName)}, maxName)
-	if i := bytes.IndexByte(b, 0); i >= 0 {
-		return string(b[:i])
+	if before, _, ok := bytes.Cut(b, []byte{0}); ok {
+		return string(before)
 	}
 	return ""
 }

@@ -36,8 +36,11 @@ func program(packed []byte, length uint64) []byte {
 	put(elf.Prog64{Type: uint32(elf.PT_LOAD), Vaddr: base, Filesz: total, Memsz: total})
 	put(elf.Prog64{Type: uint32(elf.PT_DYNAMIC), Off: headers, Vaddr: base + headers, Filesz: dynamicSize})
 	put([]elf.Dyn64{
-		{Tag: int64(elf.DT_SYMTAB), Val: base + symbols}, {Tag: int64(elf.DT_STRTAB), Val: base + texts},
-		{Tag: int64(elf.DT_STRSZ), Val: uint64(len(names))}, {Tag: int64(elf.DT_SYMENT), Val: 24}, {},
+		{Tag: int64(elf.DT_SYMTAB), Val: base + symbols},
+		{Tag: int64(elf.DT_STRTAB), Val: base + texts},
+		{Tag: int64(elf.DT_STRSZ), Val: uint64(len(names))},
+		{Tag: int64(elf.DT_SYMENT), Val: 24},
+		{},
 	})
 	put([]elf.Sym64{{}, {Name: 1, Shndx: 1, Value: base + content}, {Name: 6, Shndx: 1, Value: base + number}})
 	b.WriteString(names)

@@ -2,13 +2,13 @@ package native
 
 import (
 	"bytes"
-	"embed"
+	_ "embed" // for the built-in products
+	"encoding/json"
 	"errors"
 	"fmt"
 	"hash/crc32"
 	"io"
 	"io/fs"
-	"path"
 	"sync"
 
 	"github.com/goccy/go-yaml"
@@ -16,8 +16,13 @@ import (
 	"plimsoll/internal/fault"
 )
 
-//go:embed products/*.yaml
-var builtinFiles embed.FS
+// builtinProducts is what is recognised of the products in the folder products, in
+// a form that is read ten times faster. A test keeps it so, and writes it:
+//
+//	go test ./internal/scan/native -run TestBuiltinIsWhatTheFilesSay -update
+//
+//go:embed products.json
+var builtinProducts []byte
 
 // Bounds of files of products.
 const (
@@ -71,23 +76,16 @@ func loadFile(fsys fs.FS, name string) ([]Product, error) {
 	return products, nil
 }
 
-// Builtin returns the products that plimsoll knows by itself. The list is read
-// once and must not be changed.
-var Builtin = sync.OnceValues(func() ([]Product, error) {
-	dir, err := fs.Sub(builtinFiles, "products")
-	if err != nil {
-		return nil, err
-	}
-	return Load(dir)
-})
+// Builtin returns the products that plimsoll knows by itself, without the facts
+// and samples behind them. The list is read once and must not be changed.
+var Builtin = sync.OnceValues(decodeBuiltin)
 
-// builtinSum is a sum of the files that are built in, without parsing them.
-var builtinSum = sync.OnceValue(func() uint32 {
-	sum := crc32.NewIEEE()
-	entries, _ := builtinFiles.ReadDir("products") // embedded: it cannot fail
-	for _, e := range entries {
-		content, _ := builtinFiles.ReadFile(path.Join("products", e.Name()))
-		sum.Write(content)
+func decodeBuiltin() (products []Product, err error) {
+	if err := json.Unmarshal(builtinProducts, &products); err != nil {
+		return nil, fmt.Errorf("read built-in products: %w", err)
 	}
-	return sum.Sum32()
-})
+	return products, nil
+}
+
+// builtinSum is a sum of the products that are built in.
+var builtinSum = sync.OnceValue(func() uint32 { return crc32.ChecksumIEEE(builtinProducts) })

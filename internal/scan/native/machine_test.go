@@ -28,9 +28,7 @@ func TestMachine(t *testing.T) {
 	if folders == "" {
 		t.Skip("PLIMSOLL_NATIVE_FOLDERS names no folders")
 	}
-	if _, err := builtin(); err != nil {
-		t.Fatal(err)
-	}
+	extractor(t)
 	start, size := time.Now(), int64(0)
 	found := map[string][]inventory.Component{}
 	for _, folder := range filepath.SplitList(folders) {
@@ -80,7 +78,7 @@ func recogniseFile(t *testing.T, path string) ([]inventory.Component, int64) {
 		t.Error(err)
 		return nil, 0
 	}
-	all, err := Extractor{}.Extract(t.Context(), scantest.File(path, content))
+	all, err := extractor(t).Extract(t.Context(), scantest.File(path, content))
 	if err != nil {
 		t.Errorf("%s: %v", path, err)
 	}

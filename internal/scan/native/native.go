@@ -45,7 +45,7 @@ func (x Extractor) Version() int {
 	if x.Set != nil {
 		sum = func() uint32 { return x.Set.sum }
 	}
-	return engineVersion + int(sum())<<8
+	return engineVersion + int(sum()>>8)<<4 // positive in 32 bits
 }
 
 // Wants implements [scan.Extractor]: any ELF, PE, Mach-O or WebAssembly file.

@@ -1,6 +1,7 @@
 package native
 
 import (
+	"encoding/json"
 	"fmt"
 	"regexp"
 	"slices"
@@ -14,48 +15,48 @@ import (
 
 // Product is an entry of a file of products: how a product's code is recognised.
 type Product struct {
-	Product string `yaml:"product"` // lower case
-	Vendor  string `yaml:"vendor"`  // who makes it, as CPE names them
-	CPE     list   `yaml:"cpe"`     // "vendor:product" of NVD, the usual one first
-	PURL    string `yaml:"purl"`    // package URL of type generic, without version
-	Fact    string `yaml:"fact"`    // where what the patterns say comes from
-	Kind    string `yaml:"kind"`    // "library" or "application"
-	Debian  string `yaml:"debian"`  // name of Debian's source package
-	Epoch   string `yaml:"epoch"`   // epoch of Debian's versions, which the bytes leave out
+	Product string `yaml:"product" json:"product,omitempty"` // lower case
+	Vendor  string `yaml:"vendor" json:"vendor,omitempty"`   // who makes it, as CPE names them
+	CPE     list   `yaml:"cpe" json:"cpe,omitempty"`         // "vendor:product" of NVD, the usual one first
+	PURL    string `yaml:"purl" json:"purl,omitempty"`       // package URL of type generic, without version
+	Fact    string `yaml:"fact" json:"-"`                    // where what the patterns say comes from
+	Kind    string `yaml:"kind" json:"kind,omitempty"`       // "library" or "application"
+	Debian  string `yaml:"debian" json:"debian,omitempty"`   // name of Debian's source package
+	Epoch   string `yaml:"epoch" json:"epoch,omitempty"`     // epoch of Debian's versions, which the bytes leave out
 	// Links are the beginnings of sonames. A file that needs one of them has what
 	// it was built against in its texts, and the code elsewhere.
-	Links    list      `yaml:"links"`
-	Provides list      `yaml:"provides"` // beginnings of sonames that the product's own libraries have
-	Defines  list      `yaml:"defines"`  // dynamic symbols: a file that exports one of them contains the product, whatever it needs
-	Patterns []Pattern `yaml:"patterns"`
-	Not      list      `yaml:"not"`    // literals that no file with the product holds: those of its forks
-	Prefer   string    `yaml:"prefer"` // which version counts of several: see [Product.choose]
-	Multiple bool      `yaml:"multiple"`
+	Links    list      `yaml:"links" json:"links,omitempty"`
+	Provides list      `yaml:"provides" json:"provides,omitempty"` // beginnings of sonames that the product's own libraries have
+	Defines  list      `yaml:"defines" json:"defines,omitempty"`   // dynamic symbols: a file that exports one of them contains the product, whatever it needs
+	Patterns []Pattern `yaml:"patterns" json:"patterns,omitempty"`
+	Not      literals  `yaml:"not" json:"not,omitempty"`       // literals that no file with the product holds: those of its forks
+	Prefer   string    `yaml:"prefer" json:"prefer,omitempty"` // which version counts of several: see [Product.choose]
+	Multiple bool      `yaml:"multiple" json:"multiple,omitempty"`
 	// Table holds the versions of what a pattern's group "version" captures, where
 	// that is no version but identifies one. What is not in it is not reported.
-	Table   map[string]string `yaml:"table"`
-	Samples []Sample          `yaml:"samples"`
+	Table   map[string]string `yaml:"table" json:"table,omitempty"`
+	Samples []Sample          `yaml:"samples" json:"-"`
 }
 
 // Pattern is one form in which a product's version stands in a file.
 type Pattern struct {
-	Anchor string `yaml:"anchor"` // bytes that are looked for in the whole file
+	Anchor literal `yaml:"anchor" json:"anchor,omitempty"` // bytes that are looked for in the whole file
 	// Regexp is matched (RE2 syntax) with the window from Before bytes before the
 	// anchor to After bytes after it; the match overlaps the anchor. Its group "version" is
 	// the version, its group "distro" a distribution's full version, and its group
 	// "revision" what a distribution adds to the version, without the hyphen.
-	Regexp string `yaml:"regexp"`
+	Regexp string `yaml:"regexp" json:"regexp,omitempty"`
 	// Bare is matched instead with the whole of the zero-terminated strings at most
 	// Reach bytes from the anchor, of a long one with its end; the nearest counts.
-	Bare   string `yaml:"bare"`
-	Plain  bool   `yaml:"plain"` // its version is one, and not looked up in the product's table
-	Own    bool   `yaml:"own"`   // only the product itself has such a text
-	Also   list   `yaml:"also"`  // literals that the file holds, too
-	Before int    `yaml:"before"`
-	After  int    `yaml:"after"`
-	Reach  int64  `yaml:"reach"`
+	Bare   string   `yaml:"bare" json:"bare,omitempty"`
+	Plain  bool     `yaml:"plain" json:"plain,omitempty"` // its version is one, and not looked up in the product's table
+	Own    bool     `yaml:"own" json:"own,omitempty"`     // only the product itself has such a text
+	Also   literals `yaml:"also" json:"also,omitempty"`   // literals that the file holds, too
+	Before int      `yaml:"before" json:"before,omitempty"`
+	After  int      `yaml:"after" json:"after,omitempty"`
+	Reach  int64    `yaml:"reach" json:"reach,omitempty"`
 	// Confidence is how sure a match is, over 0 and at most 1.
-	Confidence float64 `yaml:"confidence"`
+	Confidence float64 `yaml:"confidence" json:"confidence,omitempty"`
 }
 
 // Sample is an excerpt of a real file in which the product is recognised.
@@ -84,6 +85,54 @@ func (l *list) UnmarshalYAML(unmarshal func(any) error) error {
 		return nil
 	}
 	return unmarshal((*[]string)(l))
+}
+
+// literal is a text that is looked for, byte by byte: in a file of products each
+// of its characters stands for one byte, so that "\xfd" is the byte 253.
+type literal string
+
+// UnmarshalYAML implements the decoder's interface.
+func (l *literal) UnmarshalYAML(unmarshal func(any) error) error {
+	var text string
+	if err := unmarshal(&text); err != nil {
+		return err
+	}
+	b := make([]byte, 0, len(text))
+	for _, r := range text {
+		if r > 0xff {
+			return fault.Errorf(fault.Invalid, "%q: %q is more than one byte: write its bytes", text, r)
+		}
+		b = append(b, byte(r)) //nolint:gosec // at most 0xff
+	}
+	*l = literal(b)
+	return nil
+}
+
+// MarshalJSON writes the literal as a file of products does.
+func (l literal) MarshalJSON() ([]byte, error) {
+	runes := make([]rune, len(l))
+	for i := range len(l) {
+		runes[i] = rune(l[i])
+	}
+	return json.Marshal(string(runes))
+}
+
+// UnmarshalJSON is the reverse of [literal.MarshalJSON].
+func (l *literal) UnmarshalJSON(b []byte) error {
+	return l.UnmarshalYAML(func(v any) error { return json.Unmarshal(b, v) })
+}
+
+// literals is a list of literals; one may be written without a list.
+type literals []literal
+
+// UnmarshalYAML implements the decoder's interface.
+func (l *literals) UnmarshalYAML(unmarshal func(any) error) error {
+	var one literal
+	if err := unmarshal(&one); err == nil {
+		*l = literals{one}
+		return nil
+	}
+	return unmarshal((*[]literal)(l))
 }
 
 // What a pattern looks at unless it says otherwise, and at most, in bytes.
@@ -152,6 +201,16 @@ func (p *Product) check() error {
 			return fault.Errorf(fault.Invalid, "product %q: cpe %q is not vendor:product", p.Product, c)
 		}
 	}
+	for _, s := range p.Samples {
+		if (s.File == "") == (s.Snippet == "") || s.Version == "" {
+			return fault.Errorf(fault.Invalid, "product %q: a sample has a file or a snippet, and a version", p.Product)
+		}
+	}
+	return p.checkPatterns()
+}
+
+// checkPatterns checks what is needed to recognise the product.
+func (p *Product) checkPatterns() error {
 	if _, err := p.purl(); err != nil {
 		return err
 	}
@@ -163,11 +222,6 @@ func (p *Product) check() error {
 	for i := range p.Patterns {
 		if err := p.Patterns[i].check(); err != nil {
 			return fmt.Errorf("product %q: pattern %d: %w", p.Product, i+1, err)
-		}
-	}
-	for _, s := range p.Samples {
-		if (s.File == "") == (s.Snippet == "") || s.Version == "" {
-			return fault.Errorf(fault.Invalid, "product %q: a sample has a file or a snippet, and a version", p.Product)
 		}
 	}
 	return nil
@@ -196,7 +250,7 @@ func (p *Pattern) check() error {
 	if (p.Regexp == "") == (p.Bare == "") {
 		return fault.Errorf(fault.Invalid, "it needs a regexp or a bare, and not both")
 	}
-	re, err := p.compile()
+	re, err := regexp.Compile(p.expression())
 	if err != nil {
 		return fault.Errorf(fault.Invalid, "%w", err)
 	}
@@ -215,20 +269,20 @@ func (p *Pattern) check() error {
 	return nil
 }
 
-// compile returns the pattern's expression; a bare one matches whole strings.
-func (p *Pattern) compile() (*regexp.Regexp, error) {
+// expression returns the pattern's expression; a bare one matches whole strings.
+func (p *Pattern) expression() string {
 	if p.Bare != "" {
-		return regexp.Compile(`\A(?:` + p.Bare + `)\z`)
+		return `\A(?:` + p.Bare + `)\z`
 	}
-	return regexp.Compile(p.Regexp)
+	return p.Regexp
 }
 
-func checkLiteral(l string) error {
+func checkLiteral(l literal) error {
 	if len(l) < minLiteral || len(l) > maxLiteral {
-		return fault.Errorf(fault.Invalid, "%q has not %d to %d bytes", l, minLiteral, maxLiteral)
+		return fault.Errorf(fault.Invalid, "%q has not %d to %d bytes", string(l), minLiteral, maxLiteral)
 	}
-	if strings.Count(l, l[:1]) == len(l) {
-		return fault.Errorf(fault.Invalid, "%q is one byte over and over", l)
+	if strings.Count(string(l), string(l[:1])) == len(l) {
+		return fault.Errorf(fault.Invalid, "%q is one byte over and over", string(l))
 	}
 	return nil
 }

@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"regexp"
 
 	"plimsoll/internal/fault"
 	"plimsoll/internal/scan"
@@ -51,16 +50,11 @@ func (s *Set) look(ctx context.Context, content scan.ReaderAt) (*file, error) {
 		Set: s, content: content, bare: map[anchored][]int64{},
 		hits: make([]int32, len(s.anchors)), sightings: make([][]sighting, len(s.rules)),
 	}
-	err := s.searcher.search(io.NewSectionReader(content, 0, content.Size()), func(w window, literal, at int) error {
-		return f.hit(ctx, w, literal, at)
-	})
-	if err != nil {
+	if err := s.searcher.search(ctx, io.NewSectionReader(content, 0, content.Size()), f.hit); err != nil {
 		return nil, err
 	}
-	for place, ats := range f.bare {
-		if err := f.nearest(ctx, place, ats); err != nil {
-			return nil, err
-		}
+	if err := f.findBare(ctx); err != nil {
+		return nil, err
 	}
 	return f, nil
 }
@@ -73,17 +67,12 @@ func (f *file) exceed(format string, args ...any) {
 }
 
 // hit takes one place of a literal.
-func (f *file) hit(ctx context.Context, w window, literal, at int) error {
+func (f *file) hit(w window, literal, at int) error {
 	if f.hits[literal]++; f.hits[literal] > maxHits {
 		if len(f.anchors[literal]) > 0 {
 			f.exceed("the text %q stands in more than %d places", f.searcher.literals[literal], maxHits)
 		}
 		return nil
-	}
-	if f.hits[literal]%256 == 0 {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
 	}
 	size := len(f.searcher.literals[literal])
 	if f.marks[literal] {
@@ -147,8 +136,9 @@ func (f *file) match(a anchored, p *pattern, around []byte, from, at, size int, 
 
 // sight records what a match captured.
 func (f *file) sight(a anchored, p *pattern, b []byte, m []int, at int64) {
+	e := p.expression()
 	s := sighting{
-		version: group(b, m, p.version), distro: group(b, m, p.distro), revision: group(b, m, p.revision),
+		version: group(b, m, e.version), distro: group(b, m, e.distro), revision: group(b, m, e.revision),
 		pattern: a.pattern, at: at, times: 1, confidence: p.Confidence, own: p.Own,
 	}
 	r := &f.rules[a.rule]
@@ -210,74 +200,4 @@ func (f *file) mark(w window, at, size int) error {
 // (Debian policy, section 5.6.12).
 func inVersion(c byte) bool {
 	return c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c == '.' || c == '+' || c == '-' || c == '~' || c == ':'
-}
-
-const (
-	reachBlock = 64 << 10
-	maxBare    = 96 // bytes of a version that stands alone, with what is before it
-)
-
-// nearest looks for the string nearest to one of the places that is a version.
-func (f *file) nearest(ctx context.Context, a anchored, ats []int64) error {
-	p := &f.rules[a.rule].patterns[a.pattern]
-	block := make([]byte, reachBlock+2*(maxBare+1))
-	var best []byte
-	var match []int
-	var where int64
-	distance := p.Reach + 1
-	for _, at := range ats {
-		for far := int64(0); far < distance; far += reachBlock {
-			for _, from := range [2]int64{at + far, at - far - reachBlock} {
-				if err := ctx.Err(); err != nil {
-					return err
-				}
-				if from+reachBlock <= 0 || from >= f.content.Size() {
-					continue
-				}
-				if f.reaching += reachBlock; f.reaching > maxReaching {
-					f.exceed("more than %d bytes were looked through for versions", maxReaching)
-					return nil
-				}
-				start := max(from-maxBare-1, 0)
-				n, err := f.content.ReadAt(block[:min(from+reachBlock+maxBare+1, f.content.Size())-start], start)
-				if err != nil && err != io.EOF { //nolint:errorlint // io.ReaderAt returns it as it is
-					return fmt.Errorf("read: %w", err)
-				}
-				bareStrings(block[:n], start == 0, p.expression(), func(offset int, s []byte, m []int) {
-					if d := max(start+int64(offset)-at, at-start-int64(offset)); d < distance {
-						distance, where, match, best = d, start+int64(offset), m, bytes.Clone(s)
-					}
-				})
-			}
-			if at-far < 0 && at+far > f.content.Size() {
-				break
-			}
-		}
-	}
-	if best != nil {
-		f.sight(a, p, best, match, where)
-	}
-	return nil
-}
-
-// bareStrings calls yield for every zero-terminated string in b that re matches,
-// and of a long one with its last maxBare bytes: a text can stand behind a table of
-// numbers without a zero between. begins says whether b begins the file.
-func bareStrings(b []byte, begins bool, re *regexp.Regexp, yield func(offset int, s []byte, m []int)) {
-	for from := 0; from < len(b); {
-		n := bytes.IndexByte(b[from:], 0)
-		if n < 0 {
-			return
-		}
-		end := from + n
-		start := max(from, end-maxBare)
-		s := b[start:end]
-		whole := begins || from > 0 || start > 0
-		if whole && len(s) > 0 && bytes.ContainsAny(s, "0123456789") {
-			if m := re.FindSubmatchIndex(s); m != nil {
-				yield(start, s, m)
-			}
-		}
-		from = end + 1
-	}
 }

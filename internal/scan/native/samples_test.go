@@ -12,10 +12,7 @@ import (
 // TestSamples: every product is recognised, in its right version, in every
 // excerpt that its entry names, whatever the file is called.
 func TestSamples(t *testing.T) {
-	products, err := Builtin()
-	if err != nil {
-		t.Fatal(err)
-	}
+	products := products(t)
 	for i := range products {
 		p := &products[i]
 		for _, s := range p.Samples {
@@ -32,7 +29,7 @@ func TestSamples(t *testing.T) {
 
 func checkSample(t *testing.T, p *Product, s *Sample, content []byte) {
 	t.Helper()
-	found, err := Extractor{}.Extract(t.Context(), scantest.File("opt/data.bin", wrap(content, s.Needs, s.Soname)))
+	found, err := extractor(t).Extract(t.Context(), scantest.File("opt/data.bin", wrap(content, s.Needs, s.Soname)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -87,10 +84,7 @@ func excerpt(t *testing.T, s *Sample) (content []byte, ok bool) {
 
 // TestEverySampleIsNamed: an excerpt that no entry names tests nothing.
 func TestEverySampleIsNamed(t *testing.T) {
-	products, err := Builtin()
-	if err != nil {
-		t.Fatal(err)
-	}
+	products := products(t)
 	named := map[string]bool{"README.md": true}
 	for i := range products {
 		for _, s := range products[i].Samples {

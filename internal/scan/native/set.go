@@ -2,7 +2,6 @@ package native
 
 import (
 	"encoding/json"
-	"fmt"
 	"hash/crc32"
 	"regexp"
 	"slices"
@@ -28,33 +27,37 @@ type rule struct {
 
 type pattern struct {
 	*Pattern
-	also                      []int
-	expression                func() *regexp.Regexp
+	also       []int
+	expression func() *expression
+}
+
+// expression is a pattern's, compiled when it is needed first: most never are.
+type expression struct {
+	*regexp.Regexp
 	version, distro, revision int // groups, -1 where there is none
 }
 
 // anchored names a pattern of a rule.
 type anchored struct{ rule, pattern int }
 
-// NewSet makes a set of products, which must not be changed afterwards. An error
-// is Invalid and names the product.
+// NewSet makes a set of products. An error is Invalid and names the product.
 func NewSet(products []Product) (*Set, error) {
-	s := &Set{rules: make([]rule, len(products))}
-	literals := slices.Clone(distroMarks)
 	for i := range products {
-		p := &products[i]
-		literals = append(literals, p.Not...)
-		for k := range p.Patterns {
-			literals = append(append(literals, p.Patterns[k].Anchor), p.Patterns[k].Also...)
+		if err := products[i].checkPatterns(); err != nil {
+			return nil, err
 		}
 	}
-	slices.Sort(literals)
-	literals = slices.Compact(literals)
-	s.searcher = newSearcher(literals)
-	s.anchors = make([][]anchored, len(literals))
-	s.marks = make([]bool, len(literals))
-	for _, m := range s.literals(distroMarks) {
-		s.marks[m] = true
+	return newSet(products)
+}
+
+// newSet is [NewSet] for products that were checked.
+func newSet(products []Product) (*Set, error) {
+	s := &Set{rules: make([]rule, len(products))}
+	s.searcher = newSearcher(texts(products))
+	s.anchors = make([][]anchored, len(s.searcher.literals))
+	s.marks = make([]bool, len(s.searcher.literals))
+	for _, m := range distroMarks {
+		s.marks[s.number(m)] = true
 	}
 	for i := range products {
 		if err := s.add(i, &products[i]); err != nil {
@@ -69,11 +72,36 @@ func NewSet(products []Product) (*Set, error) {
 	return s, nil
 }
 
-// literals returns the numbers of texts.
-func (s *Set) literals(texts []string) []int {
-	out := make([]int, len(texts))
-	for i, t := range texts {
-		out[i], _ = slices.BinarySearch(s.searcher.literals, t)
+// texts returns all literals of the products, sorted, each once.
+func texts(products []Product) []string {
+	out := slices.Clone(distroMarks)
+	add := func(all ...literal) {
+		for _, l := range all {
+			out = append(out, string(l))
+		}
+	}
+	for i := range products {
+		add(products[i].Not...)
+		for k := range products[i].Patterns {
+			p := &products[i].Patterns[k]
+			add(p.Anchor)
+			add(p.Also...)
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// number returns which of the searcher's literals l is.
+func (s *Set) number(l string) int {
+	i, _ := slices.BinarySearch(s.searcher.literals, l)
+	return i
+}
+
+func (s *Set) numbers(all literals) []int {
+	out := make([]int, len(all))
+	for i, l := range all {
+		out[i] = s.number(string(l))
 	}
 	return out
 }
@@ -83,19 +111,18 @@ func (s *Set) add(i int, p *Product) error {
 	if err != nil {
 		return err
 	}
-	r := rule{Product: p, namespace: u.Namespace, name: u.Name, not: s.literals(p.Not)}
+	r := rule{Product: p, namespace: u.Namespace, name: u.Name, not: s.numbers(p.Not)}
 	for k := range p.Patterns {
-		one := &p.Patterns[k]
+		one := p.Patterns[k] // a copy: the products belong to the caller
 		one.fill(len(p.Table) > 0)
-		re, err := one.compile()
-		if err != nil {
-			return fmt.Errorf("product %q: pattern %d: %w", p.Product, k+1, err)
-		}
 		r.patterns = append(r.patterns, pattern{
-			Pattern: one, also: s.literals(one.Also), expression: func() *regexp.Regexp { return re },
-			version: re.SubexpIndex("version"), distro: re.SubexpIndex("distro"), revision: re.SubexpIndex("revision"),
+			Pattern: &one, also: s.numbers(one.Also),
+			expression: sync.OnceValue(func() *expression {
+				re := regexp.MustCompile(one.expression()) // it was compiled once when it was read
+				return &expression{re, re.SubexpIndex("version"), re.SubexpIndex("distro"), re.SubexpIndex("revision")}
+			}),
 		})
-		a, _ := slices.BinarySearch(s.searcher.literals, one.Anchor)
+		a := s.number(string(one.Anchor))
 		s.anchors[a] = append(s.anchors[a], anchored{i, k})
 	}
 	s.rules[i] = r
@@ -108,5 +135,5 @@ var builtin = sync.OnceValues(func() (*Set, error) {
 	if err != nil {
 		return nil, err
 	}
-	return NewSet(products)
+	return newSet(products)
 })

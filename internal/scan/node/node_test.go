@@ -12,25 +12,43 @@ import (
 
 func TestWants(t *testing.T) {
 	for path, want := range map[string]string{
-		"node_modules/a/package.json":                                "npm",
-		"app/node_modules/@s/a/package.json":                         "npm",
-		"app/node_modules/a/node_modules/b/package.json":             "npm",
-		"app/node_modules/.pnpm/a@1.0.0/node_modules/a/package.json": "npm",
-		"app/package.json":                                           "",
-		"app/node_modules/a/test/package.json":                       "",
-		"app/node_modules/@s/a/lib/package.json":                     "",
-		"app/node_modules/package.json":                              "",
-		"app/package-lock.json":                                      "npm-lock",
-		"app/npm-shrinkwrap.json":                                    "npm-lock",
-		"yarn.lock":                                                  "npm-lock",
-		"app/pnpm-lock.yaml":                                         "npm-lock",
-		"app/node_modules/.package-lock.json":                        "",
-		"app/node_modules/a/yarn.lock":                               "",
-		"node_modules/a/package-lock.json":                           "",
+		"node_modules/a/package.json":                                  "npm",
+		"app/node_modules/@s/a/package.json":                           "npm",
+		"app/node_modules/a/node_modules/b/package.json":               "npm",
+		"app/node_modules/.pnpm/a@1.0.0/node_modules/a/package.json":   "npm",
+		"app/package.json":                                             "npm",
+		"package.json":                                                 "npm",
+		"usr/src/app/package.json":                                     "npm",
+		"home/node/app/package.json":                                   "npm",
+		"usr/local/lib/python3.11/site-packages/x/package.json":        "",
+		"app/src/templates/package.json":                               "",
+		"usr/share/nodejs/undici/package.json":                         "npm",
+		"usr/share/nodejs/@types/node/package.json":                    "npm",
+		"usr/lib/x86_64-linux-gnu/nodejs/x/package.json":               "npm",
+		"usr/share/doc/nodejs/x/package.json":                          "",
+		"usr/local/lib/node_modules/npm/node_modules/ini/package.json": "npm",
+		"app/node_modules/node-forge/flash/package.json":               "",
+		"app/node_modules/resolve/test/node_modules/a/package.json":    "",
+		"app/node_modules/test/package.json":                           "npm",
+		"app/node_modules/a/dist/node_modules/b/package.json":          "npm",
+		"app/node_modules/.bin/package.json":                           "",
+		"app/bun.lock":                                                 "npm-lock",
+		"app/.yarn/cache/a-npm-1.0.0-0123456789-abcdef0123.zip":        "yarn-cache",
+		"srv/a.zip":                              "",
+		"app/node_modules/a/test/package.json":   "",
+		"app/node_modules/@s/a/lib/package.json": "",
+		"app/node_modules/package.json":          "",
+		"app/package-lock.json":                  "npm-lock",
+		"app/npm-shrinkwrap.json":                "npm-lock",
+		"yarn.lock":                              "npm-lock",
+		"app/pnpm-lock.yaml":                     "npm-lock",
+		"app/node_modules/.package-lock.json":    "",
+		"app/node_modules/a/yarn.lock":           "",
+		"node_modules/a/package-lock.json":       "",
 	} {
 		var got strings.Builder
-		for _, x := range []scan.Extractor{Packages{}, Locks{}} {
-			if scantest.Wants(x, path, nil) {
+		for _, x := range []scan.Extractor{Packages{}, Locks{}, Zips{}} {
+			if scantest.Wants(x, path, []byte("PK\x03\x04")) {
 				got.WriteString(x.Name())
 			}
 		}

@@ -1,125 +1,115 @@
 // Package node recognises npm packages: those that are installed, each by the
-// package.json directly in its folder under node_modules, and, as a second best,
-// those that a project's lock file says were meant to be installed.
+// package.json directly in its folder under node_modules or in an archive of
+// Yarn's cache, and, as a second best, those that a project's lock file says
+// were meant to be installed.
 //
 // The lock file that npm keeps inside node_modules is never read: it goes stale
 // when a later layer removes or replaces a package. A project's own lock file
-// counts only where no installed package was recognised beside it.
+// counts only where no installed package was recognised beside it. Bun's old
+// binary lock file (bun.lockb) is not read; what it installed is.
 package node
 
 import (
 	"context"
-	"encoding/json"
 	"strings"
 
 	"plimsoll/internal/image"
 	"plimsoll/internal/inventory"
 	"plimsoll/internal/scan"
+	"plimsoll/internal/scan/metadata"
 )
 
-// Packages is a [scan.Extractor] of installed packages.
+// Packages is a [scan.Extractor] of installed packages, and of the programs
+// whose own package.json lies where images keep programs.
 type Packages struct{}
 
 var _ scan.Extractor = Packages{}
 
-const (
-	maxPackage = 8 << 20 // bytes of a package.json
-	folder     = "node_modules"
-)
+const maxPackage = 8 << 20 // bytes of a package.json
 
 // Name implements [scan.Extractor].
 func (Packages) Name() string { return "npm" }
 
 // Version implements [scan.Extractor].
-func (Packages) Version() int { return 2 }
+func (Packages) Version() int { return 3 }
 
 // Wants implements [scan.Extractor]: node_modules/NAME/package.json and
-// node_modules/@SCOPE/NAME/package.json at any depth. Other files of that name
-// are parts of packages, tests and templates.
+// node_modules/@SCOPE/NAME/package.json at any depth, and a program's own. Other
+// files of that name are parts of packages, tests and templates.
 func (Packages) Wants(e image.Entry, _ []byte) bool {
-	dir, ok := strings.CutSuffix(e.Path, "/package.json")
-	if !ok {
+	dir, ok := strings.CutSuffix(e.Path, "package.json")
+	if !ok || dir != "" && dir[len(dir)-1] != '/' {
 		return false
 	}
-	above, _ := up(dir)
-	if outer, scope := up(above); strings.HasPrefix(scope, "@") {
-		above = outer
-	}
-	_, last := up(above)
-	return last == folder
-}
-
-// up splits off the last element of a path.
-func up(p string) (dir, last string) {
-	i := strings.LastIndexByte(p, '/')
-	return p[:max(i, 0)], p[i+1:]
+	dir = strings.TrimSuffix(dir, "/")
+	return installed(dir) || program(dir)
 }
 
 // Extract implements [scan.Extractor]. A package that does not say its name has
-// that of its folder, by which programs find it.
+// that of its folder, by which programs find it; a program must say both.
 func (Packages) Extract(_ context.Context, f scan.File) (inventory.Found, error) {
+	c, err := parse(f)
+	if err != nil || c.Name == "" && c.Version == "" {
+		return inventory.Found{}, err // without either it only says how files are loaded
+	}
+	dir := strings.TrimSuffix(strings.TrimSuffix(f.Path, "package.json"), "/")
+	if !installed(dir) {
+		if c.Name == "" || c.Version == "" {
+			return inventory.Found{}, nil
+		}
+		c.Kind = inventory.Application
+		return inventory.Found{Components: []inventory.Component{c}}, nil
+	}
+	if c.Name == "" {
+		c.Namespace, c.Name = split(folderName(dir))
+	}
+	own := inventory.Owned{Path: dir + "/", Package: full(&c), Type: inventory.NPM}
+	return inventory.Found{Components: []inventory.Component{c}, Owned: []inventory.Owned{own}}, nil
+}
+
+// parse reads a package.json.
+func parse(f scan.File) (inventory.Component, error) {
 	var name, version, licence string
-	err := read(f, maxPackage, func(d document, key string) (err error) {
+	err := metadata.ReadJSON(f, maxPackage, func(d metadata.JSON, key string) (err error) {
 		switch key {
 		case "name":
-			name, err = d.text()
+			name, err = d.Text()
 		case "version":
-			version, err = d.text()
-		case "license":
-			licence, err = d.licence()
+			version, err = d.Text()
+		case "license": // an object of old
+			licence, err = d.TextOf("type")
 		default:
-			err = d.skip()
+			err = d.Skip()
 		}
 		return err
 	})
-	if err != nil {
-		return inventory.Found{}, err
-	}
-	if name == "" && version == "" {
-		return inventory.Found{}, nil // not a package: it only says how files are loaded
-	}
-	if name == "" {
-		above, last := up(strings.TrimSuffix(f.Path, "/package.json"))
-		if _, scope := up(above); strings.HasPrefix(scope, "@") {
-			last = scope + "/" + last
-		}
-		name = last
-	}
 	c := component(name, version)
 	if licence != "" {
 		c.Licences = []string{licence}
 	}
-	return inventory.Found{Components: []inventory.Component{c}}, nil
+	return c, err
 }
 
 // component returns the package of that name. npm takes " =v1.2.3" for 1.2.3.
 func component(name, version string) inventory.Component {
 	version = strings.TrimLeft(strings.TrimSpace(version), "=v")
-	c := inventory.Component{Kind: inventory.Library, Type: inventory.NPM, Name: name, Version: version}
-	if scope, rest, ok := strings.Cut(name, "/"); ok && strings.HasPrefix(scope, "@") && rest != "" {
-		c.Namespace, c.Name = scope, rest
-	}
+	c := inventory.Component{Kind: inventory.Library, Type: inventory.NPM, Version: version}
+	c.Namespace, c.Name = split(name)
 	return c
 }
 
-// licence reads the field in the form of today, a string, and of old, an object
-// with a type.
-func (d document) licence() (s string, err error) {
-	v, err := d.Token()
-	switch v := v.(type) {
-	case string:
-		return v, err
-	case json.Delim:
-		if v != '{' {
-			return "", d.rest()
-		}
-		err = d.fields(func(key string) (err error) {
-			if key == "type" {
-				s, err = d.text()
-				return err
-			}
-			return d.skip()
-		})
+// split returns the scope, if there is one, and the name in it.
+func split(name string) (scope, rest string) {
+	if scope, rest, ok := strings.Cut(name, "/"); ok && strings.HasPrefix(scope, "@") && rest != "" {
+		return scope, rest
 	}
-	return s, err
+	return "", name
+}
+
+// full returns the name as npm writes it.
+func full(c *inventory.Component) string {
+	if c.Namespace == "" {
+		return c.Name
+	}
+	return c.Namespace + "/" + c.Name
 }

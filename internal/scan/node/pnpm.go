@@ -1,10 +1,11 @@
 package node
 
 import (
-	"io"
 	"strings"
 
 	"plimsoll/internal/inventory"
+	"plimsoll/internal/scan"
+	"plimsoll/internal/scan/metadata"
 )
 
 // pnpm reads the section packages of pnpm-lock.yaml, one key a line as pnpm
@@ -15,10 +16,10 @@ import (
 //	'@scope/name@1.2.3':         version 9
 //
 // Up to version 6 an entry that is for development only says so.
-func (l *list) pnpm(r io.Reader) error {
+func (l *list) pnpm(f scan.File) error {
 	var held []inventory.Component // until it is known that they are not for development only
 	inside := false
-	err := eachLine(r, func(line string) error {
+	err := metadata.Lines(f, maxLock, func(line string) error {
 		indent := len(line) - len(strings.TrimLeft(line, " "))
 		switch rest := line[indent:]; {
 		case rest == "" || rest[0] == '#':
@@ -26,11 +27,11 @@ func (l *list) pnpm(r io.Reader) error {
 			inside = rest == "packages:"
 			before := held
 			held = nil
-			return l.add(before...)
+			return l.Add(before...)
 		case inside && indent == 2 && strings.Contains(rest, ":"):
 			before := held
 			held = entry(rest)
-			return l.add(before...)
+			return l.Add(before...)
 		case inside && indent == 4 && rest == "dev: true":
 			held = nil
 		}
@@ -39,7 +40,7 @@ func (l *list) pnpm(r io.Reader) error {
 	if err != nil {
 		return err
 	}
-	return l.add(held...)
+	return l.Add(held...)
 }
 
 func entry(line string) []inventory.Component {

@@ -1,8 +1,10 @@
 package node
 
 import (
-	"io"
 	"strings"
+
+	"plimsoll/internal/scan"
+	"plimsoll/internal/scan/metadata"
 )
 
 // yarn reads yarn.lock, of Yarn 1 and of the YAML that later ones write. Both
@@ -15,19 +17,19 @@ import (
 //	"@scope/name@npm:^1.0.0":
 //	  version: 1.2.3
 //	  resolution: "@scope/name@npm:1.2.3"
-func (l *list) yarn(r io.Reader) error {
+func (l *list) yarn(f scan.File) error {
 	var name string
-	return eachLine(r, func(line string) error {
+	return metadata.Lines(f, maxLock, func(line string) error {
 		switch {
 		case line == "" || line[0] == '#':
 		case line[0] != ' ':
 			name = wanted(line)
 		case strings.HasPrefix(line, `  version "`):
-			return l.add(released(name, strings.Trim(line[len("  version "):], `"`))...)
+			return l.Add(released(name, strings.Trim(line[len("  version "):], `"`))...)
 		case strings.HasPrefix(line, "  resolution: "):
 			real, version := at(strings.Trim(line[len("  resolution: "):], `"`))
 			if version, ok := strings.CutPrefix(version, "npm:"); ok {
-				return l.add(released(real, version)...)
+				return l.Add(released(real, version)...)
 			}
 		}
 		return nil

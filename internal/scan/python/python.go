@@ -1,7 +1,10 @@
-// Package python recognises installed Python distributions by the metadata that
-// installers leave: NAME.dist-info/METADATA, NAME.egg-info/PKG-INFO, a single
-// file NAME.egg-info, and EGG-INFO/PKG-INFO in an unpacked egg (Python packaging
-// specifications, "Core metadata" and "Recording installed projects").
+// Package python recognises Python distributions: those that are installed, by
+// the metadata that installers leave (NAME.dist-info/METADATA,
+// NAME.egg-info/PKG-INFO, a single file NAME.egg-info, and EGG-INFO/PKG-INFO in
+// an unpacked egg), those that lie packed in wheels, eggs and zip applications,
+// those of conda, and, as a second best, those that a lock file names (Python
+// packaging specifications, "Core metadata", "Recording installed projects" and
+// "Binary distribution format").
 package python
 
 import (

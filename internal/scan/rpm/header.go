@@ -3,11 +3,8 @@ package rpm
 import (
 	"bytes"
 	"encoding/binary"
-	"strings"
 
 	"plimsoll/internal/fault"
-	"plimsoll/internal/inventory"
-	"plimsoll/internal/scan"
 )
 
 // Tags of a header that are read (rpm, "Package tags").
@@ -16,17 +13,26 @@ const (
 	tagVersion    = 1001
 	tagRelease    = 1002
 	tagEpoch      = 1003
+	tagVendor     = 1011
 	tagLicence    = 1014
 	tagArch       = 1022
+	tagStates     = 1029
+	tagModes      = 1030
+	tagDigests    = 1035
+	tagFlags      = 1037
 	tagSource     = 1044
 	tagDirIndexes = 1116
 	tagBaseNames  = 1117
 	tagDirNames   = 1118
+	tagColours    = 1140
+	tagAlgorithm  = 5011
 	tagModule     = 5096
 )
 
 // Types of a tag's value.
 const (
+	typeChar        = 1
+	typeInt16       = 3
 	typeInt32       = 4
 	typeString      = 6
 	typeStringArray = 8
@@ -39,20 +45,17 @@ const (
 	introSize = 8         // bytes before the index
 	maxHeader = 256 << 20 // as rpm itself bounds it
 
-	maxValue   = 64 << 10 // bytes of a value that is looked at
-	maxName    = 255      // bytes of a file's name
-	maxPath    = 4096     // bytes of a folder's
-	maxFolders = 1 << 20  // of one package
+	maxValue = 64 << 10 // bytes of a value that is looked at
 )
 
 // pkg is what a header says of its package.
 type pkg struct {
-	name, version, release, arch, source, licence, module string
+	name, version, release, arch, source, licence, vendor, module string
 
 	epoch    uint32
 	hasEpoch bool
 
-	names, dirs, dirIndexes []byte // of the package's files, as they lie in the header
+	files files
 }
 
 // header is a package's header as it lies in the database: the number of tags
@@ -72,36 +75,37 @@ func parseHeader(b []byte) (*pkg, error) {
 	start := introSize + tags*tagSize
 	h := header{index: b[introSize:start], data: b[start : start+size]}
 	p := &pkg{}
-	var names, dirs, dirIndexes []byte
 	for ; len(h.index) > 0; h.index = h.index[tagSize:] {
-		tag, typ := binary.BigEndian.Uint32(h.index), binary.BigEndian.Uint32(h.index[4:])
-		switch {
-		case tag == tagEpoch && typ == typeInt32:
-			v, err := h.ints()
-			if err != nil || len(v) < 4 {
-				return nil, fault.Errorf(fault.Invalid, "package %q: the epoch is not in the header", p.name)
-			}
-			p.epoch, p.hasEpoch = binary.BigEndian.Uint32(v), true
-		case tag == tagBaseNames && typ == typeStringArray:
-			names = h.rest()
-		case tag == tagDirNames && typ == typeStringArray:
-			dirs = h.rest()
-		case tag == tagDirIndexes && typ == typeInt32:
-			dirIndexes, _ = h.ints()
-		case typ == typeString || typ == typeI18N || typ == typeStringArray:
-			if to := p.text(tag); to != nil {
-				if *to != "" {
-					return nil, fault.Errorf(fault.Invalid, "package %q: the tag %d is in the header twice", p.name, tag)
-				}
-				*to = string(first(h.rest(), maxValue))
-			}
+		if err := p.take(&h); err != nil {
+			return nil, err
 		}
 	}
 	if p.name == "" || p.version == "" {
 		return nil, fault.Errorf(fault.Invalid, "a header names no package or no version")
 	}
-	p.names, p.dirs, p.dirIndexes = names, dirs, dirIndexes
 	return p, nil
+}
+
+// take reads the present tag.
+func (p *pkg) take(h *header) error {
+	tag, typ := binary.BigEndian.Uint32(h.index), binary.BigEndian.Uint32(h.index[4:])
+	switch {
+	case tag == tagEpoch && typ == typeInt32:
+		v, err := h.array(4)
+		if err != nil || len(v) < 4 {
+			return fault.Errorf(fault.Invalid, "package %q: the epoch is not in the header", p.name)
+		}
+		p.epoch, p.hasEpoch = binary.BigEndian.Uint32(v), true
+	case p.files.take(h, tag, typ):
+	case typ == typeString || typ == typeI18N || typ == typeStringArray:
+		if to := p.text(tag); to != nil {
+			if *to != "" {
+				return fault.Errorf(fault.Invalid, "package %q: the tag %d is in the header twice", p.name, tag)
+			}
+			*to = string(first(h.rest(), maxValue))
+		}
+	}
+	return nil
 }
 
 // text returns where the value of a tag goes, nil if nowhere.
@@ -119,6 +123,8 @@ func (p *pkg) text(tag uint32) *string {
 		return &p.source
 	case tagLicence:
 		return &p.licence
+	case tagVendor:
+		return &p.vendor
 	case tagModule:
 		return &p.module
 	}
@@ -134,9 +140,9 @@ func (h *header) rest() []byte {
 	return h.data[at:]
 }
 
-// ints returns the present tag's array of 32-bit numbers.
-func (h *header) ints() ([]byte, error) {
-	b, n := h.rest(), int64(binary.BigEndian.Uint32(h.index[12:]))*4
+// array returns the present tag's array of numbers of that many bytes.
+func (h *header) array(width int64) ([]byte, error) {
+	b, n := h.rest(), int64(binary.BigEndian.Uint32(h.index[12:]))*width
 	if n > int64(len(b)) {
 		return nil, fault.Errorf(fault.Invalid, "an array is longer than its header")
 	}
@@ -147,31 +153,4 @@ func (h *header) ints() ([]byte, error) {
 func first(b []byte, most int) []byte {
 	s, _, _ := bytes.Cut(b[:min(len(b), most)], []byte{0})
 	return s
-}
-
-// own notes the files of the package that matter: names[i] lies in the
-// directory dirs[dirIndexes[i]].
-func (p *pkg) own(out *scan.Owned) error {
-	var folders [][]byte
-	names, dirs := p.names, p.dirs
-	for at := p.dirIndexes; len(at) >= 4 && len(names) > 0; at = at[4:] {
-		name := first(names, len(names))
-		names = names[min(len(name)+1, len(names)):]
-		if len(name) > maxName || !scan.MayOwn(string(name)) {
-			continue
-		}
-		i := binary.BigEndian.Uint32(at)
-		for uint64(len(folders)) <= uint64(i) && len(dirs) > 0 && len(folders) < maxFolders {
-			d := first(dirs, len(dirs))
-			dirs = dirs[min(len(d)+1, len(dirs)):]
-			folders = append(folders, d)
-		}
-		if uint64(i) >= uint64(len(folders)) || len(folders[i]) > maxPath {
-			continue
-		}
-		if err := out.Add(strings.TrimSuffix(string(folders[i]), "/"), string(name), p.name, inventory.RPM); err != nil {
-			return err
-		}
-	}
-	return nil
 }

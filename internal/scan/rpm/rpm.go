@@ -31,11 +31,14 @@ var folders = map[string]bool{"var/lib/rpm": true, "usr/lib/sysimage/rpm": true,
 
 const wal = "rpmdb.sqlite-wal"
 
+// maxVendor is the most of a vendor's name that is kept, bytes.
+const maxVendor = 200
+
 // Name implements [scan.Extractor].
 func (Extractor) Name() string { return "rpm" }
 
 // Version implements [scan.Extractor].
-func (Extractor) Version() int { return 2 }
+func (Extractor) Version() int { return 3 }
 
 // Wants implements [scan.Extractor].
 func (Extractor) Wants(e image.Entry, _ []byte) bool {
@@ -64,7 +67,7 @@ func (Extractor) Extract(ctx context.Context, f scan.File) (found inventory.Foun
 	if err != nil {
 		return found, err
 	}
-	var files scan.Owned
+	var claims scan.Claims
 	err = read(&source{ReaderAt: content, left: content.Size()}, func(header []byte) error {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -79,9 +82,9 @@ func (Extractor) Extract(ctx context.Context, f scan.File) (found inventory.Foun
 		if found.Components = append(found.Components, p.component()); len(found.Components) > scan.MaxComponents {
 			return fault.Errorf(fault.Invalid, "more than %d packages", scan.MaxComponents)
 		}
-		return p.own(&files)
+		return p.claim(&claims)
 	})
-	found.Owned = files.List
+	found.Owned = claims.Owned()
 	return found, err
 }
 
@@ -138,6 +141,7 @@ func (s *source) at(b []byte, off int64) error {
 func (p *pkg) component() inventory.Component {
 	c := inventory.Component{
 		Kind: inventory.OS, Type: inventory.RPM, Name: p.name, Version: p.version + "-" + p.release, Arch: p.arch, Module: p.module,
+		Vendor: scan.Plain(p.vendor, maxVendor),
 	}
 	if p.hasEpoch {
 		c.Version = fmt.Sprintf("%d:%s", p.epoch, c.Version)

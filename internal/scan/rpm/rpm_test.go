@@ -108,7 +108,7 @@ func TestExtract(t *testing.T) {
 			if diff := cmp.Diff(want, scantest.Summary(found.Components)); diff != "" {
 				t.Errorf("components (-want +got):\n%s", diff)
 			}
-			owned := []inventory.Owned{{Path: "usr/lib/python3.9/site-packages/demo-1.4.0.dist-info/METADATA", Package: "plimsoll-one", Type: inventory.RPM}}
+			owned := []inventory.Owned{{Path: "usr/lib/python3.9/site-packages/demo-1.4.0.dist-info/METADATA", Package: "plimsoll-one", Type: inventory.RPM, Sum: "sha256:87f8ee1513351cd5345389e376338b2e9f7c1ff7c60c03d6dd2541a8dba6e02f"}}
 			if diff := cmp.Diff(owned, found.Owned); diff != "" {
 				t.Errorf("owned (-want +got):\n%s", diff)
 			}

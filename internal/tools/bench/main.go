@@ -6,7 +6,7 @@
 //
 //	bench CACHE [PART...]
 //
-// A part is scan, start, check, verify, sign or bins; without any, all are run.
+// A part is scan, peer, start, check, verify, sign or bins; without any, all are run.
 package main
 
 import (
@@ -25,7 +25,6 @@ import (
 
 // How often each thing is run.
 const (
-	scanRuns  = 5
 	startRuns = 50
 	checkRuns = 20
 )
@@ -64,7 +63,7 @@ func run(ctx context.Context, cache string, parts []string) error {
 	for _, part := range []struct {
 		name    string
 		measure func(context.Context) ([]row, error)
-	}{{"scan", b.scans}, {"start", b.starts}, {"check", b.checks}, {"verify", b.verifies}, {"sign", b.signing}, {"bins", b.bins}} {
+	}{{"scan", b.scans}, {"peer", b.peer}, {"start", b.starts}, {"check", b.checks}, {"verify", b.verifies}, {"sign", b.signing}, {"bins", b.bins}} {
 		if len(parts) > 0 && !slices.Contains(parts, part.name) {
 			continue
 		}
@@ -105,6 +104,9 @@ func (b *bench) prepare(ctx context.Context) error {
 	if err := b.makeCertificate(); err != nil {
 		return err
 	}
+	if _, err := b.measure(ctx, filepath.Join(b.dir, "packs"), b.plimsoll, "advisories", "build", "testdata/advisories"); err != nil {
+		return err
+	}
 	var err error
 	b.registry, err = b.startRegistry(ctx)
 	return err
@@ -131,40 +133,6 @@ func (b *bench) measure(ctx context.Context, data, name string, args ...string) 
 		return sample{}, errors.New("this system does not say what a process used")
 	}
 	return sample{cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime(), wall, usage.Maxrss << 10}, nil
-}
-
-// scans compares scan and floor, in turn, over the same image.
-func (b *bench) scans(ctx context.Context) ([]row, error) {
-	if out, err := exec.CommandContext(ctx, "go", "build", "-o", b.floor, "./internal/tools/floor").CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("build floor: %w\n%s", err, out)
-	}
-	packs := filepath.Join(b.dir, "packs")
-	if _, err := b.measure(ctx, packs, b.plimsoll, "advisories", "build", "testdata/advisories"); err != nil {
-		return nil, err
-	}
-	var scans, floors []sample
-	for i := range scanRuns {
-		f, err := b.measure(ctx, packs, b.floor, b.layout, "big")
-		if err != nil {
-			return nil, err
-		}
-		data := filepath.Join(b.dir, fmt.Sprint("data", i)) // nothing is cached
-		if err := os.CopyFS(data, os.DirFS(packs)); err != nil {
-			return nil, fmt.Errorf("copy packs: %w", err)
-		}
-		s, err := b.measure(ctx, data, b.plimsoll, "scan", "oci:"+b.layout+":big")
-		if err != nil {
-			return nil, err
-		}
-		scans, floors = append(scans, s), append(floors, f)
-	}
-	scan, floor := processor(scans), processor(floors)
-	return []row{
-		{"decompress and hash once, processor time", round(floor), ""},
-		{"scan, processor time", round(scan), ""},
-		{"scan ÷ decompress and hash", fmt.Sprintf("%.2f", float64(scan)/float64(floor)), "≤ 1.5"},
-		{"scan, peak memory", fmt.Sprintf("%.0f MiB", float64(slices.MaxFunc(scans, func(a, b sample) int { return int(a.memory - b.memory) }).memory)/(1<<20)), "< 150 MiB"},
-	}, nil
 }
 
 // starts measures how long the program takes to say its version.

@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 )
 
@@ -25,6 +26,7 @@ type Root struct {
 type Package struct {
 	Name, Version, Architecture string
 	File                        string // its name in the folder of downloads
+	Size                        int64  // bytes to download
 }
 
 // NewRoot opens the private root name below the folder cache with sources, and
@@ -113,7 +115,7 @@ func (r *Root) Find(ctx context.Context, names ...string) ([]Package, error) {
 	return parseURIs(out)
 }
 
-var uriLine = regexp.MustCompile(`^'[^']+' (([^ _]+)_([^ _]+)_([^ _.]+)\.deb) [0-9]+ `)
+var uriLine = regexp.MustCompile(`^'[^']+' (([^ _]+)_([^ _]+)_([^ _.]+)\.deb) ([0-9]+) `)
 
 // parseURIs reads what apt-get --print-uris writes: 'URI' FILE SIZE HASH.
 func parseURIs(out []byte) ([]Package, error) {
@@ -127,7 +129,11 @@ func parseURIs(out []byte) ([]Package, error) {
 		if err != nil {
 			return nil, fmt.Errorf("read apt's list: %w", err)
 		}
-		all = append(all, Package{Name: m[2], Version: version, Architecture: m[4], File: m[1]})
+		size, err := strconv.ParseInt(m[5], 10, 64)
+		if err != nil {
+			return nil, fmt.Errorf("read apt's list: %w", err)
+		}
+		all = append(all, Package{Name: m[2], Version: version, Architecture: m[4], File: m[1], Size: size})
 	}
 	return all, nil
 }

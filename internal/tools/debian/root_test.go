@@ -20,8 +20,8 @@ Need to get 3 kB of archives.
 		t.Fatal(err)
 	}
 	want := []Package{
-		{Name: "perl", Version: "5.36.0-7+deb12u3", Architecture: "amd64", File: "perl_5.36.0-7+deb12u3_amd64.deb"},
-		{Name: "python3-django", Version: "3:3.2.19-1", Architecture: "all", File: "python3-django_3%3a3.2.19-1_all.deb"},
+		{Name: "perl", Version: "5.36.0-7+deb12u3", Architecture: "amd64", File: "perl_5.36.0-7+deb12u3_amd64.deb", Size: 239204},
+		{Name: "python3-django", Version: "3:3.2.19-1", Architecture: "all", File: "python3-django_3%3a3.2.19-1_all.deb", Size: 2718000},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("packages (-want +got):\n%s", diff)

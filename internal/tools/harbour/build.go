@@ -31,7 +31,7 @@ func keyOf(parts ...string) string {
 // build makes the image of r under the tag name, unless it has been made.
 func (b *builder) build(ctx context.Context, name string, r recipe) error {
 	stamp := b.layout.dir + "/made/" + name
-	key := keyOf(fmt.Sprint(r, pythonPackages), sources(r.set))
+	key := keyOf(fmt.Sprint(r, pythonPackages), r.sources())
 	if have, err := os.ReadFile(stamp); err == nil && string(have) == key {
 		return nil
 	}
@@ -40,7 +40,11 @@ func (b *builder) build(ctx context.Context, name string, r recipe) error {
 	if err != nil {
 		return err
 	}
-	for _, make := range []func(context.Context, string) (layer, error){b.goProgram, b.npmPackages, b.pythonPackages} {
+	languages := []func(context.Context, string) (layer, error){b.goProgram, b.npmPackages, b.pythonPackages}
+	if r.bare {
+		languages = nil
+	}
+	for _, make := range languages {
 		l, err := make(ctx, r.set)
 		if err != nil {
 			return err

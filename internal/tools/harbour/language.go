@@ -33,6 +33,15 @@ func sources(set string) string {
 	return all.String()
 }
 
+// sources returns the text of all files that the recipe's layers of languages
+// are made from.
+func (r recipe) sources() string {
+	if r.bare {
+		return ""
+	}
+	return sources(r.set)
+}
+
 // workspace puts files of the set into a new folder, under other names where
 // they have some: from → to.
 func (b *builder) workspace(set string, files map[string]string) (string, error) {

@@ -4,9 +4,10 @@
 //
 //	harbour CACHE IMAGE...
 //
-// writes the images (old, new, unsigned, altered, foreign, big) as tags of the
+// writes the images (old, new, unsigned, altered, foreign, big, …) as tags of the
 // OCI layout CACHE/harbour. Equal packages give equal digests; what has been
-// built is not built again.
+// built is not built again. The images known and known-rpm come with lists of what
+// is in them, CACHE/harbour/known.tsv and known-rpm.tsv.
 package main
 
 import (
@@ -52,6 +53,12 @@ func run(ctx context.Context, cache string, names []string) error {
 	}
 	b := &builder{cache: cache, machine: machine, layout: l}
 	for _, name := range names {
+		if _, ok := known[name]; ok {
+			if err := b.knownImage(ctx, name); err != nil {
+				return fmt.Errorf("build %s: %w", name, err)
+			}
+			continue
+		}
 		r, ok := recipes[name]
 		if !ok {
 			return fmt.Errorf("no recipe for %q", name)

@@ -1,11 +1,15 @@
 package main
 
+import "slices"
+
 // A recipe says what is in an image. The order of its layers is: base, packages,
 // Go program, npm packages, Python packages, note.
 type recipe struct {
 	archive  string   // which Debian archive: a key of archives
 	base     []string // Debian packages of the first layer
-	packages []string // Debian packages of the second
+	packages []string // Debian packages of the second, or of more
+	split    int      // how many layers they make, of about the same size; 0 means one
+	bare     bool     // without the layers of languages
 	set      string   // "old" or "new": which versions the language layers take
 	note     string   // a last, tiny layer that makes an image of its own
 }
@@ -34,6 +38,12 @@ var recipes = map[string]recipe{
 	"altered":  {archive: "security", base: baseSystem, packages: services, set: "new", note: "this layer will be altered\n"},
 	"foreign":  {archive: "security", base: baseSystem, packages: services, set: "new", note: "a stranger has signed this image\n"},
 	"big":      {archive: "main", base: baseSystem, packages: workshop, set: "old"},
+	// For the benchmark: little native code among many packages, one layer, even
+	// layers, and what people call a fat image.
+	"mix":    {archive: "main", base: baseSystem, packages: []string{"npm", "perl", "python3", "python3-babel", "python3-django", "python3-twisted", "ruby"}, set: "old"},
+	"single": {archive: "main", base: slices.Concat(baseSystem, workshop), bare: true},
+	"even":   {archive: "main", base: baseSystem, packages: workshop, split: 6, bare: true},
+	"huge":   {archive: "main", base: baseSystem, packages: slices.Concat(workshop, []string{"chromium", "golang-go", "maven", "npm", "openjdk-17-jdk-headless", "python3-numpy", "texlive-latex-base"}), set: "old"},
 }
 
 // pythonArchive is where the Python packages of a set come from.

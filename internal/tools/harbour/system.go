@@ -17,8 +17,8 @@ import (
 	"plimsoll/internal/tools/debian"
 )
 
-// system makes the two layers of Debian packages. The second has the database
-// of both, as a real build's would.
+// system makes the layers of Debian packages: the base, and one or more above it.
+// Each has the database of all below it, too, as a real build's would.
 func (b *builder) system(ctx context.Context, r recipe) ([]layer, error) {
 	root, err := b.root(ctx, r.archive)
 	if err != nil {
@@ -32,13 +32,37 @@ func (b *builder) system(ctx context.Context, r recipe) ([]layer, error) {
 	if err != nil {
 		return nil, err
 	}
-	more := slices.DeleteFunc(all, func(p debian.Package) bool { return slices.Contains(base, p) })
 	first, err := b.debs(ctx, root, "Debian's base system", nil, base)
 	if err != nil {
 		return nil, err
 	}
-	second, err := b.debs(ctx, root, "apt-get install "+strings.Join(r.packages, " "), base, more)
-	return []layer{first, second}, err
+	layers, below := []layer{first}, base
+	more := slices.DeleteFunc(all, func(p debian.Package) bool { return slices.Contains(base, p) })
+	for _, part := range split(more, max(r.split, 1)) {
+		if len(part) == 0 {
+			continue
+		}
+		next, err := b.debs(ctx, root, "apt-get install "+strings.Join(r.packages, " "), below, part)
+		if err != nil {
+			return nil, err
+		}
+		layers, below = append(layers, next), slices.Concat(below, part)
+	}
+	return layers, nil
+}
+
+// split deals packages out into n parts of about the same size: the largest
+// first, each to the part that has least.
+func split(packages []debian.Package, n int) [][]debian.Package {
+	parts, sizes := make([][]debian.Package, n), make([]int64, n)
+	sorted := slices.SortedFunc(slices.Values(packages), func(a, b debian.Package) int {
+		return cmp.Or(cmp.Compare(b.Size, a.Size), strings.Compare(a.File, b.File))
+	})
+	for _, p := range sorted {
+		least := slices.Index(sizes, slices.Min(sizes))
+		parts[least], sizes[least] = append(parts[least], p), sizes[least]+p.Size
+	}
+	return parts
 }
 
 // debs makes a layer with the files of packages; those of below are in the

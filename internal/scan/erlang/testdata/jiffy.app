@@ -1,0 +1,11 @@
+{application,jiffy,
+             [{description,"JSON Decoder/Encoder."},
+              {vsn,"1.1.1"},
+              {registered,[]},
+              {applications,[kernel,stdlib,xmerl]},
+              {maintainers,["Paul J. Davis"]},
+              {licenses,["MIT","BSD"]},
+              {links,[{"GitHub","https://github.com/davisp/jiffy"}]},
+              {files,["LICENSE","Makefile","README.md","c_src","plugins",
+                      "rebar.config","rebar.config.script","src","test"]},
+              {modules,[jiffy,jiffy_utf8]}]}.
