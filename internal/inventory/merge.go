@@ -78,7 +78,6 @@ func (v *Inventory) collect(r *replay, bad Bad) {
 					if kept {
 						continue // the package says it, and its distribution mends it
 					}
-				case file.machine(): // distributions do not build programs again when a module has a hole
 				case one.Kind == OS:
 					one.Licences = cmpOr(one.Licences, own.terms[packageKey{one.Type, one.Name}])
 				default:
@@ -143,7 +142,7 @@ func sighting(c *Component, where Evidence) Evidence {
 // distribution gives a package of the distribution its namespace: package
 // databases do not say whose they are.
 func (v *Inventory) distribution(c *Component) {
-	if c.Kind == OS && c.Namespace == "" {
+	if c.Kind == OS && c.Namespace == "" && c.Type != Nix && c.Type != Brew {
 		c.Namespace = v.Distro.ID
 	}
 }

@@ -73,8 +73,12 @@ func each(r *replay, paths []string, fn func(*located)) {
 
 // of returns the package URL of the distribution's package that owns the file at
 // path that the layer wrote, or "". A file that is younger than the package was
-// written by somebody else over the package's.
+// written by somebody else over the package's, and one that lies where no
+// distribution installs is mended by none.
 func (o *owners) of(path string, layer int) string {
+	if !Ownable(path) {
+		return ""
+	}
 	for _, c := range o.claims[path] {
 		if c.os && layer <= c.layer {
 			return c.purl

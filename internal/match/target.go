@@ -24,7 +24,7 @@ type target struct {
 var languages = map[inventory.Type]advisory.Ecosystem{
 	inventory.NPM: advisory.NPM, inventory.PyPI: advisory.PyPI, inventory.Cargo: advisory.Crates, inventory.Maven: advisory.Maven,
 	inventory.NuGet: advisory.NuGet, inventory.Gem: advisory.Gems, inventory.Composer: "Packagist", inventory.Hex: "Hex", inventory.Pub: "Pub",
-	inventory.Swift: "SwiftURL", inventory.CRAN: "CRAN", inventory.Hackage: "Hackage",
+	inventory.Swift: "SwiftURL", inventory.CRAN: "CRAN", inventory.Hackage: "Hackage", "bitnami": "Bitnami", "conan": "ConanCenter",
 }
 
 // unspoken are the types of which nobody publishes advisories in OSV's form.
@@ -52,6 +52,10 @@ func targetOf(c *inventory.Component, d inventory.Distro) (t target, ok bool) {
 	case inventory.Golang:
 		t = target{advisory.Go, joined(c), goVersion(c)}
 		return t, t.version != ""
+	case inventory.NPM:
+		if c.Kind == inventory.Application { // a program's own package.json may bear anybody's name
+			return t, false
+		}
 	case inventory.PyPI:
 		return target{advisory.PyPI, advisory.PyPI.PackageName(c.Name), c.Version}, true
 	case inventory.Maven:

@@ -165,7 +165,7 @@ func TestOwnable(t *testing.T) {
 		"opt/x/usr/lib/python3/x.egg-info":                           false,
 		"usr/local/lib/python3.12/site-packages/x.egg-info":          false,
 	} {
-		if got := Ownable(path); got != want {
+		if got := inventory.Ownable(path); got != want {
 			t.Errorf("Ownable(%q) = %v", path, got)
 		}
 	}

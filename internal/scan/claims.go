@@ -104,9 +104,9 @@ func isHex(digits []byte) bool {
 func metadata(path []byte) (known, distributed bool) {
 	name := path[bytes.LastIndexByte(path, '/')+1:]
 	switch string(name[max(len(name)-4, 0):]) {
-	case "DATA", "INFO", "json", "info": // the ends of what MayOwn knows
-		if MayOwn(string(name)) {
-			return true, Ownable(string(path))
+	case "DATA", "INFO", "json", "info", "spec", ".php", "ease", "TION", ".reg", ".app", "conf", ".whl": // the ends of what MayOwn knows, but for what can run
+		if inventory.MayOwn(string(name)) {
+			return true, inventory.Ownable(string(path))
 		}
 	}
 	return false, false

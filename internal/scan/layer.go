@@ -294,7 +294,7 @@ func checkText(c *inventory.Component) error {
 	if c.Name == "" {
 		return errors.New("a component has no name")
 	}
-	for _, s := range []string{c.Namespace, c.Name, c.Version, c.Arch, c.SourceName, c.SourceVersion, c.Module} {
+	for _, s := range []string{c.Namespace, c.Name, c.Version, c.Arch, c.SourceName, c.SourceVersion, c.Module, c.Vendor, c.CPE} {
 		if len(s) > maxText || !utf8.ValidString(s) || strings.ContainsFunc(s, control) {
 			return fmt.Errorf("component %.80q: a field is too long or not plain text", c.Name)
 		}

@@ -67,7 +67,7 @@ func formOf(e image.Entry, head []byte) inventory.Form {
 // archive reports whether the name is that of a Java archive.
 func archive(path string) bool {
 	switch i := strings.LastIndexByte(path, '.'); path[max(i, 0):] {
-	case ".jar", ".war", ".ear":
+	case ".jar", ".war", ".ear", ".hpi", ".jpi", ".par", ".sar", ".kar", ".nar":
 		return true
 	}
 	return false

@@ -40,7 +40,7 @@ func (l *layer) prune() {
 
 // matters reports whether somebody may ask who owns path.
 func (l *layer) matters(path string, writes func(string) bool) bool {
-	if strings.HasSuffix(path, "/") || Ownable(path) || l.programs[path] {
+	if strings.HasSuffix(path, "/") || inventory.Ownable(path) || l.programs[path] {
 		return true
 	}
 	usr, merged := "usr/"+path, false

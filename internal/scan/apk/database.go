@@ -109,7 +109,7 @@ func (db *database) claim() error {
 func code(path []byte) bool {
 	name := path[bytes.LastIndexByte(path, '/')+1:]
 	return bytes.Contains(name, []byte(".so")) || bytes.HasSuffix(name, []byte(".ko")) || bytes.HasSuffix(name, []byte(".node")) ||
-		bytes.HasSuffix(name, []byte(".jar")) || scan.MayOwn(string(name))
+		bytes.HasSuffix(name, []byte(".jar")) || inventory.MayOwn(string(name))
 }
 
 // flush adds the package that was read to the others.

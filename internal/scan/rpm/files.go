@@ -128,7 +128,7 @@ func (p *pkg) claim(claims *scan.Claims) error {
 		if !ok {
 			return nil
 		}
-		if len(one.name) > maxName || !one.runs() && !scan.MayOwn(string(one.name)) {
+		if len(one.name) > maxName || !one.runs() && !inventory.MayOwn(string(one.name)) {
 			continue
 		}
 		for uint64(len(folders)) <= uint64(one.dir) && len(p.files.dirs) > 0 && len(folders) < maxFolders {
