@@ -66,6 +66,10 @@ func (n *note) component() inventory.Component {
 	if strings.HasPrefix(n.CPE, "cpe:2.3:") {
 		c.CPE = n.CPE
 	}
+	if n.Architecture != "" { // some builders write it behind the release, too
+		c.Version = strings.TrimSuffix(c.Version, "."+n.Architecture)
+		c.SourceVersion = c.Version
+	}
 	switch t := inventory.Type(n.Type); t { //nolint:exhaustive // languages have inventories of their own
 	case inventory.Deb, inventory.RPM, inventory.Apk, inventory.ALPM:
 		c.Type, c.Namespace = t, n.OS

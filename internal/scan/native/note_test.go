@@ -41,8 +41,8 @@ func TestNotes(t *testing.T) {
 			SourceName: "demonote", SourceVersion: "1.2.3-4", Relation: inventory.Contains,
 		}}},
 		{"rpm", `{"type":"rpm","name":"hello","version":"0-1.fc35.x86_64","architecture":"x86_64","osCpe":"cpe:/o:fedoraproject:fedora:33","os":"fedora"}`, []inventory.Component{{
-			Kind: inventory.Native, Type: inventory.RPM, Namespace: "fedora", Name: "hello", Version: "0-1.fc35.x86_64", Arch: "x86_64",
-			SourceName: "hello", SourceVersion: "0-1.fc35.x86_64", Relation: inventory.Contains,
+			Kind: inventory.Native, Type: inventory.RPM, Namespace: "fedora", Name: "hello", Version: "0-1.fc35", Arch: "x86_64",
+			SourceName: "hello", SourceVersion: "0-1.fc35", Relation: inventory.Contains,
 		}}},
 		{"of no distribution", `{"type":"homemade","name":"x","version":"1"}`, []inventory.Component{{
 			Kind: inventory.Native, Type: inventory.Generic, Name: "x", Version: "1", SourceName: "x", SourceVersion: "1", Relation: inventory.Contains,
