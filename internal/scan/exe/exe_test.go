@@ -107,6 +107,9 @@ func compareSymbols(t *testing.T, path string, oracle *elf.File, got *Info) {
 		if got.Exports(name) != defined {
 			t.Errorf("%s: Exports(%q) = %v, want %v", path, name, !defined, defined)
 		}
+		if got.Imports(name) == defined {
+			t.Errorf("%s: Imports(%q) = %v, want %v", path, name, defined, !defined)
+		}
 	}
 }
 

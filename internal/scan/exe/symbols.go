@@ -27,16 +27,29 @@ func (i *Info) Exports(name string) bool {
 	return ok
 }
 
+// Imports reports whether the file uses a dynamic symbol of that name that another
+// defines.
+func (i *Info) Imports(name string) bool {
+	_, known, defined := i.symbol(name)
+	return known && !defined
+}
+
 // Symbol returns the dynamic symbol of that name that the file defines; ok is
 // false if there is none.
 func (i *Info) Symbol(name string) (s Symbol, ok bool) {
+	s, _, ok = i.symbol(name)
+	return s, ok
+}
+
+// symbol looks for a dynamic symbol, best one that is defined.
+func (i *Info) symbol(name string) (s Symbol, known, defined bool) {
 	f := i.elf
 	if f == nil || f.symtab.Size == 0 {
-		return s, false
+		return s, false, false
 	}
 	places := f.places(f.strtab, name)
 	if len(places) == 0 {
-		return s, false
+		return s, false, false
 	}
 	size := int64(24)
 	if !f.wide {
@@ -50,13 +63,14 @@ func (i *Info) Symbol(name string) (s Symbol, ok bool) {
 			if !places[f.order.Uint32(b)] {
 				continue
 			}
+			known = true
 			if s, ok := f.symbol(b[:size]); ok {
 				s.Name = name
-				return s, true
+				return s, true, true
 			}
 		}
 	}
-	return s, false
+	return s, known, false
 }
 
 // places returns where the zero-terminated name stands among the names, which may

@@ -6,13 +6,14 @@ import (
 	"strings"
 
 	"plimsoll/internal/inventory"
+	"plimsoll/internal/scan/exe"
 )
 
 // sureProvided is how sure a match is in a library of the product's own name.
 const sureProvided = 0.99
 
 // components returns what was recognised in the file.
-func (f *file) components(needs []string, soname string, exports func(string) bool) (out []inventory.Component) {
+func (f *file) components(info *exe.Info) (out []inventory.Component) {
 	for i := range f.rules {
 		r := &f.rules[i]
 		sightings := slices.DeleteFunc(slices.Clone(f.sightings[i]), func(s sighting) bool { return !f.all(r.patterns[s.pattern].also) })
@@ -20,18 +21,26 @@ func (f *file) components(needs []string, soname string, exports func(string) bo
 			continue
 		}
 		for _, s := range r.choose(sightings) {
-			provides := begins([]string{soname}, r.Provides)
-			if provides {
+			if r.provided(info) {
 				s.confidence = max(s.confidence, sureProvided)
 			}
-			relation := inventory.Contains
-			if !s.own && !provides && begins(needs, r.Links) && !slices.ContainsFunc(r.Defines, exports) {
-				relation = inventory.Links
-			}
-			out = append(out, r.component(&s, relation, f.distros))
+			out = append(out, r.component(&s, r.relation(&s, info), f.distros))
 		}
 	}
 	return compact(out)
+}
+
+// provided reports whether the file is a library of the product's own.
+func (p *Product) provided(info *exe.Info) bool { return begins([]string{info.Soname}, p.Provides) }
+
+// relation says whether the file has the product's code or only what it was built
+// against.
+func (p *Product) relation(s *sighting, info *exe.Info) inventory.Relation {
+	elsewhere := begins(info.Needed, p.Links) || slices.ContainsFunc(p.Defines, info.Imports)
+	if s.own || p.provided(info) || !elsewhere || slices.ContainsFunc(p.Defines, info.Exports) {
+		return inventory.Contains
+	}
+	return inventory.Links
 }
 
 func (f *file) all(literals []int) bool {

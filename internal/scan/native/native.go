@@ -68,6 +68,5 @@ func (x Extractor) Extract(ctx context.Context, f scan.File) (inventory.Found, e
 	if err != nil {
 		return inventory.Found{}, err
 	}
-	info := exe.Read(content, content.Size())
-	return inventory.Found{Components: seen.components(info.Needed, info.Soname, info.Exports)}, seen.limit
+	return inventory.Found{Components: seen.components(exe.Read(content, content.Size()))}, seen.limit
 }

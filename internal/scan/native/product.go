@@ -25,9 +25,11 @@ type Product struct {
 	Epoch   string `yaml:"epoch" json:"epoch,omitempty"`     // epoch of Debian's versions, which the bytes leave out
 	// Links are the beginnings of sonames. A file that needs one of them has what
 	// it was built against in its texts, and the code elsewhere.
-	Links    list      `yaml:"links" json:"links,omitempty"`
-	Provides list      `yaml:"provides" json:"provides,omitempty"` // beginnings of sonames that the product's own libraries have
-	Defines  list      `yaml:"defines" json:"defines,omitempty"`   // dynamic symbols: a file that exports one of them contains the product, whatever it needs
+	Links    list `yaml:"links" json:"links,omitempty"`
+	Provides list `yaml:"provides" json:"provides,omitempty"` // beginnings of sonames that the product's own libraries have
+	// Defines are dynamic symbols of the product. A file that exports one contains it,
+	// whatever it needs; one that imports one has the code elsewhere.
+	Defines  list      `yaml:"defines" json:"defines,omitempty"`
 	Patterns []Pattern `yaml:"patterns" json:"patterns,omitempty"`
 	Not      literals  `yaml:"not" json:"not,omitempty"`       // literals that no file with the product holds: those of its forks
 	Prefer   string    `yaml:"prefer" json:"prefer,omitempty"` // which version counts of several: see [Product.choose]
