@@ -1,6 +1,8 @@
 package app
 
 import (
+	"os"
+
 	"plimsoll/internal/image"
 	"plimsoll/internal/oci"
 )
@@ -12,7 +14,11 @@ func (s Settings) Registry() *oci.Client {
 }
 
 // Images returns an opener of images that tells progress, unless it is nil, how
-// many more bytes were read.
+// many more bytes were read. Stores of engines are found as their own programs
+// find them: by DOCKER_HOST, CONTAINERD_ROOT and CONTAINERD_NAMESPACE.
 func (s Settings) Images(progress func(n int)) *image.Opener {
-	return &image.Opener{Registry: s.Registry(), Progress: progress}
+	return &image.Opener{
+		Registry: s.Registry(), Progress: progress,
+		Engine: os.Getenv("DOCKER_HOST"), Containerd: os.Getenv("CONTAINERD_ROOT"), Namespace: os.Getenv("CONTAINERD_NAMESPACE"),
+	}
 }

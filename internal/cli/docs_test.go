@@ -186,7 +186,7 @@ func anchors(text string) []string {
 func TestDocsNameNoMachine(t *testing.T) {
 	good := []string{
 		"example.com", "example.net", "example.org", "docker.io", "github.com", "vnd.plimsoll.trust", "cel.dev", "profile.io",
-		"crates.io", "cyclonedx.org", "golang.org", "in-toto.io", "openvex.dev", "sigstore.dev", "slsa.dev", "spdx.dev", "vnd.dev", "modernc.org", "oras.land", "c2sp.org", "deps.dev", "nodejs.org", "theupdateframework.io", "rsc.io",
+		"crates.io", "cyclonedx.org", "golang.org", "go.etcd.io", "in-toto.io", "openvex.dev", "sigstore.dev", "slsa.dev", "spdx.dev", "vnd.dev", "modernc.org", "oras.land", "c2sp.org", "deps.dev", "nodejs.org", "theupdateframework.io", "rsc.io",
 	}
 	for name, text := range pages(t) {
 		for _, h := range host.FindAllString(text, -1) {

@@ -31,7 +31,8 @@ exit code is 4.`,
 		Example: `  plimsoll sbom registry.example.com/team/app:1.4
   plimsoll sbom oci:./layout --by layer --removed
   plimsoll sbom oci:./layout -o cyclonedx > app.cdx.json
-  plimsoll sbom docker-archive:app.tar -o spdx`,
+  plimsoll sbom docker-archive:app.tar -o spdx
+  plimsoll sbom dir:/srv/rootfs`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := env.knowsForm("table", "json", "cyclonedx", "spdx"); err != nil {
@@ -82,13 +83,15 @@ func listed(words []string) string {
 // inventory opens the image and scans it, with a line of progress. What goes
 // wrong with kept facts is told on standard error.
 func (env *Env) inventory(ctx context.Context, name, platform string, fresh bool) (*inventory.Inventory, error) {
-	scanner, err := env.Settings.Scanner(fresh, env.warn)
+	p := env.startProgress("scanning " + printable(name))
+	defer p.finish()
+	images := env.Settings.Images(p.add)
+	images.Loose = true
+	m, err := images.Open(ctx, name, platform)
 	if err != nil {
 		return nil, err
 	}
-	p := env.startProgress("scanning " + printable(name))
-	defer p.finish()
-	m, err := env.Settings.Images(p.add).Open(ctx, name, platform)
+	scanner, err := env.Settings.Scanner(fresh || m.Loose(), env.warn)
 	if err != nil {
 		return nil, err
 	}

@@ -51,6 +51,7 @@ that could not be read are an error too (4). Findings of unknown severity count
 only for --fail-on unknown, which counts all.`,
 		Example: `  plimsoll scan registry.example.com/team/app:1.4
   plimsoll scan oci:./layout --fail-on high
+  plimsoll scan docker:app:1.4 -o sarif > app.sarif
   plimsoll scan docker-archive:app.tar -o json | jq '.findings[].id'`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -58,7 +59,7 @@ only for --fail-on unknown, which counts all.`,
 			if err != nil {
 				return err
 			}
-			if err := env.knowsForm("table", "json"); err != nil {
+			if err := env.knowsForm("table", "json", "sarif"); err != nil {
 				return err
 			}
 			return env.scanImage(cmd.Context(), args[0], platform, fresh, threshold)
@@ -109,10 +110,22 @@ func (env *Env) scanImage(ctx context.Context, name, platform string, fresh bool
 	if uncovered != nil {
 		result.Uncovered = uncovered.Error()
 	}
-	if err := env.print(result, func(w io.Writer) { env.findingsTable(w, &result) }); err != nil {
+	if err := env.printFindings(&result, v); err != nil {
 		return err
 	}
 	return env.judge(v, uncovered, findings, threshold)
+}
+
+// printFindings writes the result in the form that was asked for.
+func (env *Env) printFindings(r *scanResult, v *inventory.Inventory) error {
+	if env.output != "sarif" {
+		return env.print(r, func(w io.Writer) { env.findingsTable(w, r) })
+	}
+	b, err := sarif(r, v)
+	if err != nil {
+		return err
+	}
+	return env.writeJSON(b)
 }
 
 // judge returns the error that the exit code comes from: wrong bytes before

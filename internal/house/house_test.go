@@ -18,7 +18,7 @@ import (
 var rows = [][]string{
 	{"fault", "inventory", "advisory", "finding", "profile", "verdict", "policy", "ref", "idmap", "knownbad"},
 	{"durable"},
-	{"key", "key/", "oci", "trust", "trust/", "image", "rootfs", "scan", "scan/", "pack", "match", "gate", "seal", "seal/", "audit"},
+	{"key", "key/", "oci", "trust", "trust/", "image", "image/", "rootfs", "scan", "scan/", "pack", "match", "gate", "seal", "seal/", "audit"},
 	{"store", "feed", "registry", "notary", "engine", "agent", "admission", "web"},
 	{"app", "cli", "shim"},
 	{"tools/", "house"},
@@ -44,7 +44,7 @@ var within = map[string][]string{
 	"trust/sigstore": {"key", "oci", "trust/codesign"},
 	"trust/notation": {"key", "oci", "trust/codesign"},
 	"trust/envelope": {"trust", "trust/", "key", "oci"},
-	"image":          {"oci"},
+	"image":          {"oci", "image/"},
 	"rootfs":         {"image"},
 	"scan":           {"image"},
 	"scan/":          {"scan", "image", "scan/metadata", "scan/zipdir"},

@@ -24,14 +24,20 @@ const (
 )
 
 // archive is a tar file that docker save wrote: an index of where its files lie
-// in it. It holds no file open; blobs are checked against their digest when they
-// are read, so a file that was changed in between is found out.
+// in it. Blobs are checked against their digest when they are read, so a file
+// that was changed in between is found out.
 type archive struct {
-	file  string
+	open  func() (opened, error)
 	files map[string]section
 	links map[string]string
 	named map[ref.Digest]section // what the legacy form holds under other names
 	made  map[ref.Digest][]byte  // what it does not hold: the manifest
+}
+
+// opened is the file of an archive, opened for one reader.
+type opened interface {
+	io.ReaderAt
+	io.Closer
 }
 
 // section is where a file of the archive lies.
@@ -40,10 +46,22 @@ type section struct{ offset, size int64 }
 // findInArchive opens a docker archive: by the OCI layout in it, which newer
 // versions write, or in the older form by its manifest.json alone.
 func findInArchive(ctx context.Context, file string) (found, error) {
-	a, err := indexArchive(ctx, file)
+	f, err := openRegular(file)
 	if err != nil {
 		return found{}, err
 	}
+	defer func() { _ = f.Close() }()
+	return findInOpened(ctx, f, func() (opened, error) { return openRegular(file) })
+}
+
+// findInOpened is findInArchive for the open file f; open gives each reader one
+// of its own.
+func findInOpened(ctx context.Context, f *os.File, open func() (opened, error)) (found, error) {
+	a, err := indexArchive(ctx, f)
+	if err != nil {
+		return found{}, err
+	}
+	a.open = open
 	if _, ok := a.files[v1.ImageLayoutFile]; ok {
 		top, err := a.layout()
 		return found{top: top, blobs: a, check: a.agrees}, err
@@ -53,18 +71,13 @@ func findInArchive(ctx context.Context, file string) (found, error) {
 }
 
 // indexArchive reads the headers of the archive's entries.
-func indexArchive(ctx context.Context, file string) (*archive, error) {
-	f, err := openRegular(file)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = f.Close() }()
+func indexArchive(ctx context.Context, f *os.File) (*archive, error) {
 	var head [4]byte
 	if _, err := f.ReadAt(head[:], 0); err == nil && packing(head[:]) != plainTar {
 		err := fault.Errorf(fault.Invalid, "the archive is compressed")
 		return nil, fault.Hint(err, "decompress it first, with gunzip or zstd -d")
 	}
-	a := &archive{file: file, files: map[string]section{}, links: map[string]string{}, named: map[ref.Digest]section{}, made: map[ref.Digest][]byte{}}
+	a := &archive{files: map[string]section{}, links: map[string]string{}, named: map[ref.Digest]section{}, made: map[ref.Digest][]byte{}}
 	tr := tar.NewReader(f)
 	for n := 1; ; n++ {
 		h, err := tr.Next()
@@ -183,7 +196,7 @@ type sectionReader struct {
 }
 
 func (a *archive) read(s section) (io.ReadCloser, error) {
-	f, err := openRegular(a.file)
+	f, err := a.open()
 	if err != nil {
 		return nil, err
 	}

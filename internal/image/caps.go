@@ -11,7 +11,8 @@ type Caps struct {
 	Grace   int64 // plain bytes up to which Ratio is not looked at
 	// Refused, if set, is told of each entry that is malformed by itself, such as
 	// one whose path leaves the layer, and the walk goes on without it. If it is
-	// nil, such an entry ends the walk.
+	// nil, such an entry ends the walk. Of a loose image it is told what could not
+	// be read, also while that is handed out; if it is nil, Walk says so at its end.
 	Refused func(name string, err error)
 }
 

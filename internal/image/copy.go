@@ -195,7 +195,7 @@ func (o *Opener) destination(dst Name) (destination, error) {
 	case Layout:
 		w, err := oci.WriteLayout(dst.Path)
 		return &toLayout{w, dst.Tag}, err
-	case DockerArchive:
+	case DockerArchive, Engine, Containerd, Folder, SingleFile:
 	}
 	err := fault.Errorf(fault.Usage, "%q cannot be written", dst)
 	return nil, fault.Hint(err, "copy to a registry, or to a layout: oci:DIR[:TAG]")

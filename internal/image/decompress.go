@@ -8,11 +8,11 @@ import (
 	"io"
 	"strings"
 
-	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"plimsoll/internal/fault"
+	"plimsoll/internal/image/inflate"
 	"plimsoll/internal/oci"
 )
 
@@ -72,9 +72,16 @@ func layerType(d v1.Descriptor) (compression, error) {
 	return "", fault.Errorf(fault.Invalid, "media type %q is not that of a layer", d.MediaType)
 }
 
+// plainSource gives the plain content of a layer piece by piece, each in the
+// buffer that it is lent; with the last, or after it, comes io.EOF.
+type plainSource interface {
+	Next(b *inflate.Buffer) ([]byte, error)
+	Close() error
+}
+
 // decompress returns the plain content of in, which must be packed as the media
 // type said: engines differ in which of the two they go by.
-func decompress(in *bufio.Reader, want compression) (io.ReadCloser, error) {
+func decompress(in *bufio.Reader, want compression) (plainSource, error) {
 	head, err := in.Peek(4)
 	if err != nil && !errors.Is(err, io.EOF) {
 		return nil, err
@@ -84,20 +91,47 @@ func decompress(in *bufio.Reader, want compression) (io.ReadCloser, error) {
 	}
 	switch want {
 	case gzipped:
-		r, err := gzip.NewReader(in)
+		r, err := inflate.NewReader(in)
 		if err != nil {
 			return nil, fault.Errorf(fault.Invalid, "gzip: %w", err)
 		}
-		return r, nil
+		return gzipSource{r}, nil
 	case zstdised:
 		r, err := zstd.NewReader(in, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(zstdWindow))
 		if err != nil {
 			return nil, fault.Errorf(fault.Invalid, "zstd: %w", err)
 		}
-		return r.IOReadCloser(), nil
+		return readSource{r.IOReadCloser()}, nil
 	case plainTar:
 	}
-	return io.NopCloser(in), nil
+	return readSource{io.NopCloser(in)}, nil
+}
+
+// gzipSource inflates straight into the buffers.
+type gzipSource struct{ *inflate.Reader }
+
+func (gzipSource) Close() error { return nil }
+
+// readSource fills the buffers from a reader.
+type readSource struct{ io.ReadCloser }
+
+// Next reads until b is full or an error, io.EOF included, comes.
+func (r readSource) Next(b *inflate.Buffer) ([]byte, error) {
+	p := b.Bytes()
+	n := 0
+	for empty := 0; n < len(p); {
+		got, err := r.Read(p[n:])
+		n += got
+		if err != nil {
+			return p[:n], err
+		}
+		if got > 0 {
+			empty = 0
+		} else if empty++; empty > 100 {
+			return p[:n], io.ErrNoProgress
+		}
+	}
+	return p, nil
 }
 
 // packing recognises a packing by its first bytes (RFC 1952, section 2.3.1;

@@ -1,6 +1,7 @@
 // Package image opens images wherever they lie (a registry, an OCI layout, a
-// docker archive) and walks their layers once, streaming, with every byte
-// checked against the digest that named it.
+// docker archive, the store of an engine) and walks their layers once, streaming,
+// with every byte checked against the digest that named it. A folder or a single
+// file is walked as an image of one layer, which nothing named ([Image.Loose]).
 //
 // Everything that is read here was chosen by somebody else. Layers are bounded
 // by [Caps], names in them are cleaned and kept inside the root, and an error
@@ -37,4 +38,12 @@ type Image struct {
 	Spec      v1.Image        // the parsed config; its DiffIDs are the image's own claim
 	Layers    []v1.Descriptor // bottom first
 	Blobs     Blobs
+
+	tree     tree // of loose images, else nil
+	progress func(int)
 }
+
+// Loose reports whether m is a folder or a single file. It has one layer, and
+// nothing names its bytes: its digests are "", it may be another the next time it
+// is walked, and so nothing about it may be kept, signed or decided.
+func (m *Image) Loose() bool { return m.tree != nil }

@@ -1,6 +1,7 @@
 package image
 
 import (
+	"regexp"
 	"strings"
 
 	"plimsoll/internal/fault"
@@ -15,38 +16,35 @@ const (
 	Registry      Scheme = "registry" // no prefix: "registry.example.com/team/app:1"
 	Layout        Scheme = "oci"
 	DockerArchive Scheme = "docker-archive"
+	Engine        Scheme = "docker"     // the store of a Docker engine
+	Containerd    Scheme = "containerd" // the store of containerd
+	Folder        Scheme = "dir"        // a root file system
+	SingleFile    Scheme = "file"
 )
-
-// unbuilt are the schemes that are reserved, so that no Hub image is taken for
-// what they will mean, and what to do in their place.
-var unbuilt = map[string]string{
-	"docker":     "docker save -o FILE IMAGE, then docker-archive:FILE; Hub's image of that name is docker.io/library/docker:TAG",
-	"containerd": "ctr images export FILE IMAGE, then docker-archive:FILE",
-	"dir":        "build an image from it and name that as oci:DIR",
-	"file":       "for an archive made by docker save, docker-archive:FILE; for an OCI layout, oci:DIR",
-}
 
 // Name is a parsed image name: a registry's reference, or a path.
 type Name struct {
 	Scheme    Scheme
 	Reference ref.Reference // of Registry
-	Path      string        // of Layout (a folder) and DockerArchive (a file)
+	Path      string        // of Layout and Folder (a folder), DockerArchive and SingleFile (a file); of Engine and Containerd the name there
 	Tag       string        // of Layout, "" for the only image there
 }
 
 // ParseName parses an image name as people write it: "registry/repo:tag@digest",
-// "oci:DIR[:TAG]" or "docker-archive:FILE". A known scheme before the first
-// colon wins over an image of that name.
+// "oci:DIR[:TAG]", "docker-archive:FILE", "docker:NAME", "containerd:NAME",
+// "dir:DIR" or "file:FILE". A known scheme before the first colon wins over an
+// image of that name: Hub's is "docker.io/library/docker:24".
 func ParseName(s string) (Name, error) {
 	scheme, rest, found := strings.Cut(s, ":")
-	if hint, reserved := unbuilt[scheme]; reserved && found {
-		return Name{}, fault.Hint(fault.Errorf(fault.Usage, "image name %q: %q is not built yet", s, scheme+":"), "%s", hint)
-	}
 	n := Name{Scheme: Scheme(scheme), Path: rest}
 	switch {
 	case found && n.Scheme == Layout:
 		n.Path, n.Tag = cutTag(rest)
-	case found && n.Scheme == DockerArchive:
+	case found && (n.Scheme == Engine || n.Scheme == Containerd):
+		if err := checkStored(n); err != nil {
+			return Name{}, err
+		}
+	case found && (n.Scheme == DockerArchive || n.Scheme == Folder || n.Scheme == SingleFile):
 	default:
 		r, err := ref.Parse(s)
 		if err != nil {
@@ -60,12 +58,24 @@ func ParseName(s string) (Name, error) {
 	return n, nil
 }
 
+// storedName is what images are called in the stores of engines: references, or
+// the engine's IDs of them, short or whole.
+var storedName = regexp.MustCompile(`^[A-Za-z0-9]+([._/:@-]+[A-Za-z0-9_]+)*$`)
+
+func checkStored(n Name) error {
+	if storedName.MatchString(n.Path) && !strings.Contains(n.Path, "..") && !strings.Contains(n.Path, "//") {
+		return nil
+	}
+	err := fault.Errorf(fault.Usage, "image name %q: %q is no name in a store of images", n.String(), n.Path)
+	return fault.Hint(err, "%s:NAME:TAG or %s:ID; Hub's image of that name is docker.io/library/%s:TAG", n.Scheme, n.Scheme, n.Scheme)
+}
+
 // hintPath adds to err, where s can only be a path, how paths are written.
 func hintPath(s string, err error) error {
 	if !strings.HasPrefix(s, "/") && !strings.HasPrefix(s, ".") {
 		return err
 	}
-	return fault.Hint(err, "a folder that is an OCI layout is oci:%s, a file that docker save wrote is docker-archive:%s", s, s)
+	return fault.Hint(err, "an OCI layout is oci:%s, a file that docker save wrote docker-archive:%s, a root file system dir:%s, any other file file:%s", s, s, s, s)
 }
 
 // cutTag splits "DIR:TAG" at the last colon that no slash follows.

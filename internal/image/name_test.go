@@ -25,6 +25,11 @@ func TestParseName(t *testing.T) {
 		{"oci:/a:b/c", "oci:/a:b/c", image.Layout, "/a:b/c", ""},
 		{"oci:.", "oci:.", image.Layout, ".", ""},
 		{"docker-archive:/a/b:c.tar", "docker-archive:/a/b:c.tar", image.DockerArchive, "/a/b:c.tar", ""},
+		{"docker:24", "docker:24", image.Engine, "24", ""},
+		{"docker:sha256:ab12", "docker:sha256:ab12", image.Engine, "sha256:ab12", ""},
+		{"containerd:registry.example.com:5000/a_b/c--d:1.0@sha256:ab", "containerd:registry.example.com:5000/a_b/c--d:1.0@sha256:ab", image.Containerd, "registry.example.com:5000/a_b/c--d:1.0@sha256:ab", ""},
+		{"dir:/", "dir:/", image.Folder, "/", ""},
+		{"file:a:b", "file:a:b", image.SingleFile, "a:b", ""},
 	}
 	for _, tt := range tests {
 		n, err := image.ParseName(tt.in)
@@ -34,10 +39,11 @@ func TestParseName(t *testing.T) {
 	}
 	for in, want := range map[string]string{
 		"": "", "oci:": "path", "docker-archive:": "path", "oci::1": "path", "Team/App": "", "oci:a\x00b": "path",
-		"docker:24": "not built yet", "containerd:x": "not built yet", "dir:/": "not built yet", "file:x": "not built yet",
+		"docker:": "no name", "docker:a?b": "no name", "docker:../x": "no name", "containerd:a//b": "no name", "docker:a%2f": "no name", "containerd:a/../b": "no name",
+		"dir:": "path", "file:": "path",
 	} {
 		_, err := image.ParseName(in)
-		if !fault.Is(err, fault.Usage) || !strings.Contains(err.Error(), want) || (want == "not built yet") != (fault.HintOf(err) != "") {
+		if !fault.Is(err, fault.Usage) || !strings.Contains(err.Error(), want) || (want == "no name") != (fault.HintOf(err) != "") {
 			t.Errorf("ParseName(%q): %v (hint %q)", in, err, fault.HintOf(err))
 		}
 	}
@@ -61,12 +67,13 @@ func TestParsePlatform(t *testing.T) {
 }
 
 func ExampleParseName() {
-	for _, s := range []string{"debian:12", "oci:build/app:1", "docker:24"} {
+	for _, s := range []string{"debian:12", "oci:build/app:1", "docker:app:2", "dir:/srv"} {
 		n, err := image.ParseName(s)
 		fmt.Println(n.Scheme, n.Path, n.Tag, n.Reference, err)
 	}
 	// Output:
 	// registry   docker.io/library/debian:12 <nil>
 	// oci build/app 1  <nil>
-	//     image name "docker:24": "docker:" is not built yet
+	// docker app:2   <nil>
+	// dir /srv   <nil>
 }

@@ -20,6 +20,15 @@ type Opener struct {
 	// Progress, if set, is told how many more bytes of blobs were read; it may
 	// be called concurrently.
 	Progress func(n int)
+	// Loose lets dir: and file: be opened. Only who merely looks at an image may
+	// set it: nothing signed, decided or kept can speak of one (see [Image.Loose]).
+	Loose bool
+	// Engine is the socket of the Docker engine, "unix:///path"; "" is
+	// unix:///var/run/docker.sock.
+	Engine string
+	// Containerd is the folder of containerd's state, "" is /var/lib/containerd,
+	// and Namespace the one to look in, "" all of them.
+	Containerd, Namespace string
 }
 
 // Open returns the image that name stands for (see [ParseName]), of the given
@@ -30,6 +39,13 @@ func (o *Opener) Open(ctx context.Context, name, platform string) (*Image, error
 	n, err := ParseName(name)
 	if err != nil {
 		return nil, err
+	}
+	if n.Scheme == Folder || n.Scheme == SingleFile {
+		m, err := o.loose(n, name, platform)
+		if err != nil {
+			return nil, fmt.Errorf("open %q: %w", name, err)
+		}
+		return m, nil
 	}
 	found, err := o.find(ctx, n)
 	if err != nil {
@@ -64,9 +80,36 @@ func (o *Opener) find(ctx context.Context, n Name) (found, error) {
 		f, err = findInArchive(ctx, n.Path)
 	case Registry:
 		f, err = o.findInRegistry(ctx, n.Reference)
+	case Engine:
+		f, err = o.findInEngine(ctx, n.Path)
+	case Containerd:
+		f, err = o.findInContainerd(n.Path)
+	case Folder, SingleFile:
+		err = errLoose
 	}
 	f.blobs = counted{f.blobs, o.Progress}
 	return f, err
+}
+
+// errLoose is why a folder or a file is not opened.
+var errLoose = fault.Hint(fault.Errorf(fault.Invalid, "a folder or a file is not an image: it has no digest that anybody could sign or judge"),
+	"build an image of it and name that; plimsoll scan and plimsoll sbom take it as it is")
+
+func (o *Opener) loose(n Name, name, platform string) (*Image, error) {
+	if !o.Loose {
+		return nil, errLoose
+	}
+	var t tree
+	var err error
+	if n.Scheme == Folder {
+		t, err = openFolder(n.Path)
+	} else {
+		t, err = openSingleFile(n.Path)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return loose(name, platform, t, o.Progress)
 }
 
 func findInLayout(n Name) (found, error) {

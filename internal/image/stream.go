@@ -13,6 +13,7 @@ import (
 	"github.com/opencontainers/go-digest"
 
 	"plimsoll/internal/fault"
+	"plimsoll/internal/image/inflate"
 	"plimsoll/internal/ref"
 )
 
@@ -20,32 +21,40 @@ import (
 // reader: inflating and hashing the blob on one core, hashing and parsing the
 // tar on another.
 const (
-	chunkSize = 256 << 10
-	chunks    = 4
-	blobRead  = 64 << 10 // bytes of the blob read at once
+	chunks   = 4
+	blobRead = 64 << 10 // bytes of the blob read at once
 )
+
+// chunk is a piece of the plain content, and the buffer that it lies in. The
+// goroutine reads in it, too: content refers back to what came before it.
+type chunk struct {
+	buffer *inflate.Buffer
+	plain  []byte
+}
 
 // stream is the plain content of a layer. It is hashed chunk by chunk as the
 // reader takes it, so skipping costs neither a copy nor a gap in the digest.
 type stream struct {
-	full, free chan []byte
-	halt       chan struct{} // closed when the reader wants no more
-	exited     chan struct{} // closed when the goroutine has ended
-	drain      bool          // set before halt is closed: read the blob to its end
-	blob       *blobReader
-	cause      error // set before full is closed: why the stream ended early
+	full   chan chunk
+	free   chan *inflate.Buffer
+	halt   chan struct{} // closed when the reader wants no more
+	exited chan struct{} // closed when the goroutine has ended
+	drain  bool          // set before halt is closed: read the blob to its end
+	blob   *blobReader
+	cause  error // set before full is closed: why the stream ended early
 
-	chunk, rest []byte
-	hash        hash.Hash  // of the plain bytes, nil if same serves
-	same        ref.Digest // the blob's, if it is plain
-	n           int64      // plain bytes taken
+	buffer *inflate.Buffer // that rest lies in, nil before the first
+	rest   []byte
+	hash   hash.Hash  // of the plain bytes, nil if same serves
+	same   ref.Digest // the blob's, if it is plain
+	n      int64      // plain bytes taken
 }
 
 // startStream reads blob, which it closes, in a new goroutine; stop must be
 // called in the end.
 func startStream(ctx context.Context, blob io.ReadCloser, name ref.Digest, want compression, caps Caps) *stream {
 	s := &stream{
-		full: make(chan []byte, chunks), free: make(chan []byte, chunks),
+		full: make(chan chunk, chunks), free: make(chan *inflate.Buffer, chunks),
 		halt: make(chan struct{}), exited: make(chan struct{}),
 		blob: &blobReader{ctx: ctx, r: blob}, hash: sha256.New(),
 	}
@@ -53,7 +62,7 @@ func startStream(ctx context.Context, blob io.ReadCloser, name ref.Digest, want 
 		s.hash, s.same = nil, name
 	}
 	for range chunks {
-		s.free <- make([]byte, chunkSize)
+		s.free <- new(inflate.Buffer)
 	}
 	go func() {
 		defer close(s.exited)
@@ -98,18 +107,18 @@ func (s *stream) produce(want compression, caps Caps) error {
 	}
 	defer plain.Close()
 	for n := int64(0); ; {
-		var chunk []byte
+		var buffer *inflate.Buffer
 		select {
 		case <-s.halt:
 			return nil
-		case chunk = <-s.free:
+		case buffer = <-s.free:
 		}
-		got, err := fill(plain, chunk[:chunkSize])
-		n += int64(got)
+		got, err := plain.Next(buffer)
+		n += int64(len(got))
 		if bomb := caps.check(n, s.blob.n); bomb != nil {
 			return bomb
 		}
-		s.full <- chunk[:got] // never blocks: there is room for all chunks
+		s.full <- chunk{buffer, got} // never blocks: there is room for all chunks
 		switch {
 		case errors.Is(err, io.EOF):
 			return nothingFollows(in)
@@ -117,21 +126,6 @@ func (s *stream) produce(want compression, caps Caps) error {
 			return fault.Errorf(fault.Invalid, "%s: %w", want, err)
 		}
 	}
-}
-
-// fill reads until p is full or an error, io.EOF included, comes.
-func fill(r io.Reader, p []byte) (n int, err error) {
-	for empty := 0; n < len(p) && err == nil; {
-		var got int
-		got, err = r.Read(p[n:])
-		n += got
-		if got > 0 {
-			empty = 0
-		} else if empty++; empty > 100 {
-			return n, io.ErrNoProgress
-		}
-	}
-	return n, err
 }
 
 func nothingFollows(in *bufio.Reader) error {
@@ -147,21 +141,21 @@ func nothingFollows(in *bufio.Reader) error {
 
 // next makes the following chunk the current one.
 func (s *stream) next() error {
-	if s.chunk != nil {
-		s.free <- s.chunk
-		s.chunk = nil
+	if s.buffer != nil {
+		s.free <- s.buffer
+		s.buffer = nil
 	}
-	chunk, ok := <-s.full
+	c, ok := <-s.full
 	switch {
 	case !ok && s.cause != nil:
 		return s.cause
 	case !ok:
 		return io.EOF
 	}
-	s.chunk, s.rest = chunk, chunk
-	s.n += int64(len(chunk))
+	s.buffer, s.rest = c.buffer, c.plain
+	s.n += int64(len(c.plain))
 	if s.hash != nil {
-		s.hash.Write(chunk)
+		s.hash.Write(c.plain)
 	}
 	return nil
 }

@@ -31,9 +31,16 @@ type Walked struct {
 // an error, what fn was given must not be trusted, and Walked says how much was
 // read; Blob is set only if the blob was read whole and is right, DiffID only
 // without an error.
+//
+// The layer of a loose image has no digests to check. What in it cannot be read
+// does not end the walk: Caps.Refused is told or, if it is nil, an Invalid error
+// says so at the end.
 func (m *Image) Walk(ctx context.Context, i int, caps Caps, fn func(Entry, io.Reader) error) (Walked, error) {
 	if i < 0 || i >= len(m.Layers) {
 		return Walked{}, fault.Errorf(fault.Invalid, "layer %d of %d", i, len(m.Layers))
+	}
+	if m.Loose() {
+		return m.walkTree(ctx, caps, fn)
 	}
 	w := &walk{caps: caps.fill(), fn: fn}
 	if err := w.run(ctx, m, i); err != nil {

@@ -3,15 +3,21 @@ package inventory
 import (
 	"io"
 	"strconv"
+	"strings"
 
 	cdx "github.com/CycloneDX/cyclonedx-go"
+
+	"plimsoll/internal/ref"
 )
 
-// WriteCycloneDX writes the inventory as CycloneDX 1.6 JSON. What the standard
-// has no field for are properties: plimsoll:layer, plimsoll:path and
-// plimsoll:method for each piece of evidence, in this order and the introducing
-// one first, plimsoll:owner, plimsoll:source, and plimsoll:unreadable. With
-// unreadable parts the composition is declared incomplete.
+// WriteCycloneDX writes the inventory as CycloneDX 1.6 JSON. The evidence for a
+// component is in evidence.identity and evidence.occurrences, in the inventory's
+// order. What the standard has no field for are properties: plimsoll:layer,
+// plimsoll:layerIndex, plimsoll:path, plimsoll:method and plimsoll:confidence for
+// each piece of evidence in turn, then plimsoll:relation, plimsoll:source and
+// plimsoll:owner; and plimsoll:unreadable of the document. With unreadable parts
+// the composition is declared incomplete. Files that can run and that nothing
+// explains are components of type file, with plimsoll:standing and plimsoll:form.
 func (v *Inventory) WriteCycloneDX(w io.Writer) error {
 	bom := v.document().cyclonedx()
 	return write(w, "CycloneDX", func(w io.Writer) error {
@@ -21,10 +27,10 @@ func (v *Inventory) WriteCycloneDX(w io.Writer) error {
 
 func (d document) cyclonedx() *cdx.BOM {
 	bom := cdx.NewBOM()
-	bom.SerialNumber = "urn:uuid:" + d.uuid("cyclonedx")
+	bom.SerialNumber = "urn:uuid:" + d.serial("cyclonedx")
 	image := cdx.Component{
 		BOMRef: "image", Type: cdx.ComponentTypeContainer, Name: d.Image, Version: string(d.Manifest),
-		Properties: properties("plimsoll:platform", d.Platform),
+		Properties: properties("plimsoll:platform", d.Platform), Hashes: hashesOf(d.Manifest),
 	}
 	bom.Metadata = &cdx.Metadata{
 		Timestamp: d.timestamp(),
@@ -40,6 +46,9 @@ func (d document) cyclonedx() *cdx.BOM {
 	for i := range d.Components {
 		all = append(all, d.component(i))
 	}
+	for i := range d.Accounts.Open {
+		all = append(all, d.openFile(i))
+	}
 	bom.Components = &all
 	bom.Compositions = &[]cdx.Composition{d.composition()}
 	if len(d.Unreadable) > 0 {
@@ -54,9 +63,13 @@ func (d document) cyclonedx() *cdx.BOM {
 
 func (d document) component(i int) cdx.Component {
 	c := &d.Components[i]
-	pairs := make([]string, 0, 8+8*len(c.Evidence))
+	pairs := make([]string, 0, 6+10*len(c.Evidence))
 	for _, e := range c.Evidence {
-		pairs = append(pairs, "plimsoll:layer", string(e.Layer), "plimsoll:layerIndex", strconv.Itoa(e.Index), "plimsoll:path", e.Path, "plimsoll:method", e.Method)
+		pairs = append(pairs, "plimsoll:layer", string(e.Layer), "plimsoll:layerIndex", strconv.Itoa(e.Index), "plimsoll:path", e.Path,
+			"plimsoll:method", e.Method, "plimsoll:confidence", decimal(e.sure()))
+	}
+	if c.Relation != "" {
+		pairs = append(pairs, "plimsoll:relation", string(c.Relation))
 	}
 	if c.SourceName != "" {
 		pairs = append(pairs, "plimsoll:source", c.SourceName+"@"+c.SourceVersion)
@@ -66,19 +79,87 @@ func (d document) component(i int) cdx.Component {
 	}
 	out := cdx.Component{
 		BOMRef: d.refs[i], Type: cdx.ComponentTypeLibrary, Group: c.Namespace, Name: c.Name, Version: c.Version,
-		PackageURL: d.PURL(c), Properties: properties(pairs...),
+		PackageURL: d.PURL(c), CPE: validCPE(c.CPE), Licenses: licencesOf(c), Properties: properties(pairs...), Evidence: d.evidence(c),
 	}
 	if c.Kind == Application {
 		out.Type = cdx.ComponentTypeApplication
 	}
-	if len(c.Licences) > 0 {
-		licences := make(cdx.Licenses, len(c.Licences))
-		for k, name := range c.Licences {
-			licences[k].License = &cdx.License{Name: name}
-		}
-		out.Licenses = &licences
+	if c.Vendor != "" {
+		out.Supplier = &cdx.OrganizationalEntity{Name: c.Vendor}
 	}
 	return out
+}
+
+// evidence says how the component was recognised and where.
+func (d document) evidence(c *Component) *cdx.Evidence {
+	purl := cdx.EvidenceIdentity{Field: cdx.EvidenceIdentityFieldTypePURL, ConcludedValue: d.PURL(c)}
+	var methods []cdx.EvidenceIdentityMethod
+	var occurrences []cdx.EvidenceOccurrence
+	sure := 0.0
+	for _, e := range c.Evidence {
+		sure = max(sure, e.sure())
+		methods = append(methods, cdx.EvidenceIdentityMethod{
+			Technique: technique(c, e.Method), Confidence: float(e.sure()), Value: e.Method + ": " + e.Path,
+		})
+		occurrences = append(occurrences, occurrence(e.Path, e.Index, e.Layer))
+	}
+	purl.Confidence, purl.Methods = float(sure), &methods
+	identities := []cdx.EvidenceIdentity{purl}
+	if cpe := validCPE(c.CPE); cpe != "" {
+		same := purl
+		same.Field, same.ConcludedValue = cdx.EvidenceIdentityFieldTypeCPE, cpe
+		identities = append(identities, same)
+	}
+	return &cdx.Evidence{Identity: &cdx.EvidenceIdentityChoice{Identities: &identities}, Occurrences: &occurrences}
+}
+
+func occurrence(path string, index int, layer ref.Digest) cdx.EvidenceOccurrence {
+	return cdx.EvidenceOccurrence{Location: path, AdditionalContext: "layer " + strconv.Itoa(index) + " " + string(layer)}
+}
+
+// inBinaries are the extractors that read what a linker or compiler left in a
+// program. All others read records.
+var inBinaries = map[string]bool{
+	"cargo-auditable": true, "dotnet-assembly": true, "elf-note": true, "ghc": true, "gobinary": true, "graalvm-sbom": true, "native": true, "words": true,
+}
+
+func technique(c *Component, method string) cdx.EvidenceIdentityTechnique {
+	if c.Kind == Native || inBinaries[method] {
+		return cdx.EvidenceIdentityTechniqueBinaryAnalysis
+	}
+	return cdx.EvidenceIdentityTechniqueManifestAnalysis
+}
+
+// licencesOf returns a component's licences: the one expression that the
+// standard allows if there is one, or each by identifier or in the package's own
+// words.
+func licencesOf(c *Component) *cdx.Licenses {
+	if len(c.Licences) == 0 {
+		return nil
+	}
+	all := make(cdx.Licenses, len(c.Licences))
+	for i, s := range c.Licences {
+		expression, single, ok := licence(s)
+		switch {
+		case ok && single:
+			all[i].License = &cdx.License{ID: expression}
+		case ok && len(all) == 1:
+			all[i].Expression = expression
+		default:
+			all[i].License = &cdx.License{Name: s}
+		}
+	}
+	return &all
+}
+
+// hashesOf returns a digest as the standard writes hashes.
+func hashesOf(d ref.Digest) *[]cdx.Hash {
+	algorithm, value, _ := strings.Cut(string(d), ":")
+	name, ok := map[string]cdx.HashAlgorithm{"sha256": cdx.HashAlgoSHA256, "sha512": cdx.HashAlgoSHA512}[algorithm]
+	if !ok {
+		return nil
+	}
+	return &[]cdx.Hash{{Algorithm: name, Value: value}}
 }
 
 // composition says whether everything was read. It claims nothing about

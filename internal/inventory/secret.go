@@ -26,14 +26,14 @@ const (
 	SlackWebhook      SecretKind = "slack-webhook"
 	NPMToken          SecretKind = "npm-token"
 	PyPIToken         SecretKind = "pypi-token"
-	DockerHubToken    SecretKind = "dockerhub-token"
+	DockerHubToken    SecretKind = "dockerhub-token" // #nosec G101 -- a name
 	VaultToken        SecretKind = "vault-token"
 	StripeKey         SecretKind = "stripe-key"
 	RegistryPassword  SecretKind = "registry-password" // in a configuration of Docker's
 	NetrcPassword     SecretKind = "netrc-password"
 	GitPassword       SecretKind = "git-password"
 	KubernetesKey     SecretKind = "kubernetes-client-key"
-	JSONWebToken      SecretKind = "json-web-token"
+	JSONWebToken      SecretKind = "json-web-token" // #nosec G101 -- a name
 )
 
 // Secret is something in a file that opens a door, which whoever has the image

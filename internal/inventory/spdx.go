@@ -30,6 +30,7 @@ type spdxPackage struct {
 	SPDXID           string         `json:"SPDXID"`
 	Name             string         `json:"name"`
 	VersionInfo      string         `json:"versionInfo,omitempty"`
+	Supplier         string         `json:"supplier,omitempty"`
 	DownloadLocation string         `json:"downloadLocation"`
 	FilesAnalyzed    bool           `json:"filesAnalyzed"`
 	Checksums        []spdxChecksum `json:"checksums,omitempty"`
@@ -40,6 +41,7 @@ type spdxPackage struct {
 	CopyrightText    string         `json:"copyrightText"`
 	ExternalRefs     []spdxExternal `json:"externalRefs,omitempty"`
 	Purpose          string         `json:"primaryPackagePurpose"`
+	Comment          string         `json:"comment,omitempty"`
 }
 
 type spdxChecksum struct {
@@ -57,6 +59,7 @@ type spdxRelationship struct {
 	Element string `json:"spdxElementId"`
 	Type    string `json:"relationshipType"`
 	Related string `json:"relatedSpdxElement"`
+	Comment string `json:"comment,omitempty"`
 }
 
 const (
@@ -66,8 +69,11 @@ const (
 	spdxUnstated = "Not everything in the image could be read:"
 )
 
-// WriteSPDX writes the inventory as SPDX 2.3 JSON. The evidence of a package is
-// in its sourceInfo, and what could not be read in the document's comment.
+// WriteSPDX writes the inventory as SPDX 2.3 JSON. The evidence of a package
+// (method, layer, path, confidence) is in its sourceInfo, and what could not be
+// read in the document's comment. The image CONTAINS its packages; with native
+// code that a file in it only loads from elsewhere it has a DYNAMIC_LINK. Files
+// that can run and that nothing explains are packages with the purpose FILE.
 func (v *Inventory) WriteSPDX(w io.Writer) error {
 	doc := v.document().spdx()
 	return write(w, "SPDX", func(w io.Writer) error {
@@ -81,10 +87,10 @@ func (v *Inventory) WriteSPDX(w io.Writer) error {
 func (d document) spdx() *spdxDocument {
 	doc := &spdxDocument{
 		SPDXVersion: "SPDX-2.3", DataLicense: "CC0-1.0", SPDXID: spdxDoc, Name: d.Image,
-		DocumentNamespace: "urn:uuid:" + d.uuid("spdx"),
+		DocumentNamespace: "urn:uuid:" + d.serial("spdx"),
 		CreationInfo:      spdxCreation{Created: d.timestamp(), Creators: []string{"Tool: plimsoll"}},
 		Packages:          make([]spdxPackage, 0, len(d.Components)+1),
-		Relationships:     []spdxRelationship{{spdxDoc, "DESCRIBES", spdxImage}},
+		Relationships:     []spdxRelationship{{spdxDoc, "DESCRIBES", spdxImage, ""}},
 	}
 	if !d.Complete() {
 		lines := []string{spdxUnstated}
@@ -97,7 +103,16 @@ func (d document) spdx() *spdxDocument {
 	for i := range d.Components {
 		p := d.spdxPackage(i)
 		doc.Packages = append(doc.Packages, p)
-		doc.Relationships = append(doc.Relationships, spdxRelationship{spdxImage, "CONTAINS", p.SPDXID})
+		relation := spdxRelationship{spdxImage, "CONTAINS", p.SPDXID, ""}
+		if d.Components[i].Relation == Links {
+			relation.Type, relation.Comment = "DYNAMIC_LINK", "files of the image were built against it and load it from elsewhere"
+		}
+		doc.Relationships = append(doc.Relationships, relation)
+	}
+	for i := range d.Accounts.Open {
+		p := d.spdxOpenFile(i)
+		doc.Packages = append(doc.Packages, p)
+		doc.Relationships = append(doc.Relationships, spdxRelationship{spdxImage, "CONTAINS", p.SPDXID, ""})
 	}
 	return doc
 }
@@ -126,12 +141,26 @@ func (d document) spdxPackage(i int) spdxPackage {
 	if c.Kind == Application {
 		p.Purpose = "APPLICATION"
 	}
+	if cpe := validCPE(c.CPE); cpe != "" {
+		p.ExternalRefs = append(p.ExternalRefs, spdxExternal{"SECURITY", "cpe23Type", cpe})
+	}
+	if c.Vendor != "" {
+		p.Supplier = "Organization: " + c.Vendor
+	}
 	if len(c.Licences) > 0 {
 		p.LicenseComments = "as the package says: " + strings.Join(c.Licences, ", ")
 	}
+	if len(c.Licences) == 1 { // of several nobody says whether one may choose
+		if expression, _, ok := licence(c.Licences[0]); ok {
+			p.LicenseDeclared = expression
+		}
+	}
+	if c.Owner != "" {
+		p.Comment = "brought by " + c.Owner
+	}
 	seen := make([]string, len(c.Evidence))
 	for k, e := range c.Evidence {
-		seen[k] = fmt.Sprintf("%s in layer %d %s: %s", e.Method, e.Index, e.Layer, e.Path)
+		seen[k] = fmt.Sprintf("%s in layer %d %s: %s (confidence %s)", e.Method, e.Index, e.Layer, e.Path, decimal(e.sure()))
 	}
 	p.SourceInfo = strings.Join(seen, "; ")
 	return p

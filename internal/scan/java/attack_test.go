@@ -8,6 +8,8 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -60,7 +62,9 @@ func TestHostileArchives(t *testing.T) {
 		{"cut short", pack(t, other)[:100], "no end record", nil},
 		{"no archive at all", []byte("version https://git-lfs.github.com/spec/v1\n"), "", nil},
 		{"empty", nil, "", nil},
-		{"many of one", many(t), "more than 16384 archives", nil},
+		{"names that are not text", pack(t, member{"lib/\x1b[31m\xff.jar", string(sample(t, "slf4j-nop-1.7.32.jar")), true}), "", []string{"org.slf4j/slf4j-nop 1.7.32"}},
+		{"a name without end", pack(t, good, member{strings.Repeat("x", maxName) + ".jar", "", true}), "1 entries were not looked into", []string{"org.slf4j/slf4j-nop 1.7.32"}},
+		{"many of one", many(t), "entries were not looked into", nil},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			found, err := extract(t, "app/x.jar", test.content)
@@ -70,12 +74,19 @@ func TestHostileArchives(t *testing.T) {
 			if diff := cmp.Diff(test.want, scantest.Summary(found.Components)); diff != "" {
 				t.Errorf("components (-want +got):\n%s", diff)
 			}
+			for _, c := range found.Components {
+				for _, e := range c.Evidence {
+					if !utf8.ValidString(e.Path) || strings.ContainsFunc(e.Path, unicode.IsControl) {
+						t.Errorf("found at %q", e.Path)
+					}
+				}
+			}
 		})
 	}
 }
 
 func many(t *testing.T) []byte {
-	list := make([]member, maxArchives+10)
+	list := make([]member, maxListed+10)
 	for i := range list {
 		list[i] = member{name: "x.jar"}
 	}

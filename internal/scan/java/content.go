@@ -112,7 +112,7 @@ func (w *walker) nested(a *archive, e *entry) (io.ReaderAt, *scratch, error) {
 	if e.size <= inMemory {
 		s.Grow(int(e.size) + bytes.MinRead)
 		err := a.copy(&s.Buffer, e, w.inflate)
-		return bytes.NewReader(s.Buffer.Bytes()), s, err
+		return bytes.NewReader(s.Bytes()), s, err
 	}
 	f, err := os.CreateTemp("", "plimsoll-java-*")
 	if err != nil {

@@ -46,7 +46,7 @@ func split(stem string) (name, version string) {
 		if i > 1 && strings.HasPrefix(version, tokens[i-1]+".") && isVersion(tokens[i-1]) {
 			name = strings.Join(tokens[:i-1], "-")
 		}
-		return name, strings.TrimPrefix(version, "v")
+		return name, version
 	}
 	return stem, ""
 }

@@ -160,7 +160,7 @@ func (a *archive) each(spans *[]span, fn func(name []byte, e *entry)) error {
 		from := a.base + e.offset
 		to := from + localSize + int64(name) + e.packed
 		if e.offset < 0 || e.packed < 0 || e.size < 0 || to > a.central || to < from {
-			return fault.Errorf(fault.Invalid, "%q lies outside of the archive", rest[:name])
+			return fault.Errorf(fault.Invalid, "%.200q lies outside of the archive", rest[:name])
 		}
 		*spans = append(*spans, span{from, to})
 		fn(rest[:name], &e)

@@ -155,8 +155,10 @@ func (w *walker) guess(j *jar, file fileName, merged bool) (coordinates, float64
 	if c, ok := w.byHash(j); ok {
 		return c, 1
 	}
-	if c, ok := w.wellKnown(j, file); ok {
+	if c, ok := w.wellKnown(j, file); ok && j.listing.packages.any {
 		return c, byTable
+	} else if ok {
+		return c, byClasses
 	}
 	c := coordinates{artifact: file.artifact, version: j.version("", file.version)}
 	if merged || c.version == "" {
@@ -188,7 +190,7 @@ func (j *jar) groupStated() string {
 }
 
 // wellKnown looks the archive up by what it goes by, and believes that only if
-// it has the classes.
+// it has the classes, or none at all.
 func (w *walker) wellKnown(j *jar, file fileName) (coordinates, bool) {
 	for _, name := range []string{file.stem, file.artifact, j.word("implementation-title"), j.word("bundle-symbolicname"), j.word("automatic-module-name")} {
 		version := j.version("", file.version)
@@ -196,7 +198,7 @@ func (w *walker) wellKnown(j *jar, file fileName) (coordinates, bool) {
 			version = j.version("", "") // what looked like one is a part of the name
 		}
 		for _, k := range wellKnown()[name] {
-			if k.had(version) && (strings.HasPrefix(j.listing.packages.common, k.folder) || j.has(&w.spans, k.folder)) {
+			if k.had(version) && (!j.listing.packages.any || strings.HasPrefix(j.listing.packages.common, k.folder) || j.has(&w.spans, k.folder)) {
 				return coordinates{k.group, k.artifact, version}, true
 			}
 		}

@@ -20,7 +20,7 @@ func TestSplit(t *testing.T) {
 		"foo-1.0-20240131.120000-1":                {"foo", "1.0-20240131.120000-1"},
 		"jackson-module-scala_2.13-2.15.0":         {"jackson-module-scala_2.13", "2.15.0"},
 		"netty-tcnative-2.0.61.Final-linux-x86_64": {"netty-tcnative", "2.0.61.Final-linux-x86_64"},
-		"foo-v2.1":                                 {"foo", "2.1"},
+		"foo-v2.1":                                 {"foo", "v2.1"},
 		"spring3-core-3.x":                         {"spring3-core", "3.x"},
 		"app":                                      {"app", ""},
 		"":                                         {"", ""},
@@ -68,6 +68,10 @@ func TestGuesses(t *testing.T) {
 		{"dom4j-1.6.1.jar", class("org/dom4j/Node"), []string{"dom4j/dom4j 1.6.1 (0.9)"}},
 		{"dom4j-2.1.3.jar", class("org/dom4j/Node"), []string{"org.dom4j/dom4j 2.1.3 (0.9)"}},
 		{"log4j-1.2-api.jar", class("org/apache/log4j/A"), []string{"org.apache.logging.log4j/log4j-1.2-api (0.9)"}},
+		{"shop-1.0.jar", class("org/springframework/boot/loader/Launcher", "BOOT-INF/classes/com/example/shop/A"), []string{"com.example/shop 1.0 (0.5)"}},
+		{"shop-1.0.war", class("WEB-INF/classes/com/example/A"), []string{"com.example/shop 1.0 (0.5)"}},
+		{"struts2-core-2.3.31.jar", []member{manifest("")}, []string{"org.apache.struts/struts2-core 2.3.31 (0.5)"}},
+		{"org.eclipse.jdt.ecj-3.38.0.jar", class("org/eclipse/jdt/core/A"), []string{"org.eclipse.jdt/ecj 3.38.0 (0.9)"}},
 		{"spring-web-5.3.1.jar", class("com/example/NotSpring"), []string{"com.example/spring-web 5.3.1 (0.5)"}},
 	} {
 		t.Run(test.file, func(t *testing.T) {

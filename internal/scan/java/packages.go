@@ -13,6 +13,9 @@ type packages struct {
 	last   string         // key of count that was used last
 }
 
+// bootLoader is what Spring Boot puts into every application.
+const bootLoader = "org/springframework/boot/loader/"
+
 const (
 	elements   = 3  // of a folder that say whose it is
 	maxFolders = 64 // that are counted
@@ -24,11 +27,15 @@ var umbrellas = map[string]bool{
 	"com/sun/": true, "net/sf/": true, "com/github/": true, "javax/": true, "jakarta/": true,
 }
 
-// add notes a class. Classes for single versions of Java, those of applications
-// that carry their libraries, and descriptions of modules do not count.
+// add notes a class. Those of an application that carries its libraries lie in a
+// folder of their own; classes for single versions of Java, the loader of Spring
+// Boot and descriptions of modules do not count.
 func (p *packages) add(class []byte) {
+	if before, rest, ok := bytes.Cut(class, []byte("-INF/classes/")); ok && len(before) <= len("BOOT") {
+		class = rest
+	}
 	dir := class[:bytes.LastIndexByte(class, '/')+1]
-	if len(dir) == 0 || bytes.Contains(class[:min(len(class), 9)], []byte("-INF/")) {
+	if len(dir) == 0 || bytes.Contains(class[:min(len(class), 9)], []byte("-INF/")) || bytes.HasPrefix(class, []byte(bootLoader)) {
 		return
 	}
 	if !p.any {
@@ -71,21 +78,28 @@ func cut(dir []byte) int {
 }
 
 // group guesses the group of an artifact from where its classes are: the folder
-// of all of them or, where that is nobody's own, of most; without elements that
-// the artifact's name says again.
+// of all of them or, where that is nobody's own, of most; without the element that
+// tells the artifact from others of its group (spring-beans in
+// org.springframework), but with that by which the artifact's name begins
+// (logback-core in ch.qos.logback).
 func (p *packages) group(artifact string) string {
 	folder := p.common
 	if strings.Count(folder, "/") < 2 || umbrellas[folder] {
 		folder = p.most()
 	}
 	all := strings.Split(strings.Trim(folder[:cut([]byte(folder))], "/"), "/")
-	for len(all) > 2 && strings.Contains(strings.ToLower(artifact), all[len(all)-1]) && !umbrellas[strings.Join(all[:len(all)-1], "/")+"/"] {
+	for len(all) > 2 && tells(all[len(all)-1], artifact) && !umbrellas[strings.Join(all[:len(all)-1], "/")+"/"] {
 		all = all[:len(all)-1]
 	}
 	if len(all) < 2 {
 		return ""
 	}
 	return strings.Join(all, ".")
+}
+
+// tells reports whether the element is what the artifact is called in its group.
+func tells(element, artifact string) bool {
+	return artifact == element || strings.Index(strings.ToLower(artifact), element) > 0
 }
 
 // most returns the folder that more than half of the classes are in, or "".

@@ -7,6 +7,7 @@ import (
 	"io"
 	"path"
 	"strings"
+	"unicode"
 
 	"plimsoll/internal/fault"
 	"plimsoll/internal/inventory"
@@ -18,7 +19,9 @@ const (
 	maxDepth    = 8       // archives in archives
 	maxArchives = 1 << 14 // in all
 	maxBytes    = 1 << 30 // that are inflated in all
-	maxListed   = 1 << 16 // entries of one archive that are read or descended into
+	maxListed   = 1 << 14 // entries of one archive that are read or descended into
+	maxName     = 4096    // bytes of their names, as PATH_MAX
+	maxNames    = 2 << 20 // bytes of the names of those of one archive
 	maxErrors   = 20      // that are told one by one
 )
 
@@ -41,7 +44,7 @@ func (w *walker) failed(where string, err error) {
 		return
 	}
 	if where != "" {
-		err = fmt.Errorf("%q: %w", where, err)
+		err = fmt.Errorf("%q: %w", plain(where), err)
 	}
 	w.errors = append(w.errors, err)
 }
@@ -108,19 +111,21 @@ func (w *walker) top(r scan.ReaderAt, outer string) {
 // list reads the directory of the archive.
 func (w *walker) list(j *jar) error {
 	l := &j.listing
-	listed := 0
+	listed, bytes, left := 0, 0, 0
 	err := j.each(&w.spans, func(name []byte, e *entry) {
 		list := l.of(name)
-		if list == nil {
-			return
-		}
-		if listed++; listed <= maxListed {
+		switch {
+		case list == nil:
+		case listed == maxListed || len(name) > maxName || bytes+len(name) > maxNames:
+			left++
+		default:
+			listed, bytes = listed+1, bytes+len(name)
 			*list = append(*list, *e)
 			(*list)[len(*list)-1].name = string(name)
 		}
 	})
-	if err == nil && listed > maxListed {
-		err = fault.Errorf(fault.Invalid, "more than %d entries to look into", maxListed)
+	if err == nil && left > 0 {
+		err = fault.Errorf(fault.Invalid, "%d entries were not looked into: more than %d, or with names of more than %d bytes", left, maxListed, maxName)
 	}
 	return err
 }
@@ -233,9 +238,23 @@ func (w *walker) add(c inventory.Component, outer, inner string, confidence floa
 	if inner != "" || confidence != 1 {
 		where := inventory.Evidence{Confidence: confidence}
 		if inner != "" {
-			where.Path = outer + "!/" + inner
+			where.Path = outer + "!/" + plain(inner)
 		}
 		c.Evidence = []inventory.Evidence{where}
 	}
 	w.components = append(w.components, c)
+}
+
+// plain returns the path of something in archives as it can be shown and kept:
+// names in archives may be anything, and eight of them of any length.
+func plain(inner string) string {
+	if len(inner) > maxName {
+		inner = inner[:maxName/2] + "…" + inner[len(inner)-maxName/2:]
+	}
+	return strings.Map(func(r rune) rune {
+		if unicode.In(r, unicode.Cc, unicode.Cf) {
+			return unicode.ReplacementChar
+		}
+		return r
+	}, strings.ToValidUTF8(inner, string(unicode.ReplacementChar)))
 }

@@ -37,7 +37,7 @@ func TestInstalledPackageExplainsItsFolder(t *testing.T) {
 		{
 			"node_modules/@babel/parser/package.json", "babel-parser.json",
 			[]string{"@babel/parser 7.0.0"},
-			[]inventory.Owned{{Path: "node_modules/@babel/parser/", Package: "@babel/parser", Type: inventory.NPM}},
+			[]inventory.Owned{{Path: "node_modules/@babel/parser/", Package: "parser", Type: inventory.NPM}},
 		},
 		{"app/package.json", "node-forge.json", []string{"node-forge 0.9.0"}, nil},
 	} {

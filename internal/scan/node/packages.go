@@ -63,7 +63,7 @@ func (Packages) Extract(_ context.Context, f scan.File) (inventory.Found, error)
 	if c.Name == "" {
 		c.Namespace, c.Name = split(folderName(dir))
 	}
-	own := inventory.Owned{Path: dir + "/", Package: full(&c), Type: inventory.NPM}
+	own := inventory.Owned{Path: dir + "/", Package: c.Name, Type: inventory.NPM}
 	return inventory.Found{Components: []inventory.Component{c}, Owned: []inventory.Owned{own}}, nil
 }
 
@@ -104,12 +104,4 @@ func split(name string) (scope, rest string) {
 		return scope, rest
 	}
 	return "", name
-}
-
-// full returns the name as npm writes it.
-func full(c *inventory.Component) string {
-	if c.Namespace == "" {
-		return c.Name
-	}
-	return c.Namespace + "/" + c.Name
 }

@@ -28,7 +28,7 @@ func (Archives) Version() int { return 1 }
 // Wants implements [scan.Extractor]. Zip applications begin with a line that
 // names the interpreter.
 func (Archives) Wants(e image.Entry, head []byte) bool {
-	if len(head) < 4 {
+	if len(head) < 4 || strings.Contains(e.Path, "/test/") || strings.Contains(e.Path, "/tests/") { // CPython's own have some
 		return false
 	}
 	switch i := strings.LastIndexByte(e.Path, '.'); e.Path[max(i, 0):] {

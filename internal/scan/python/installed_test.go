@@ -173,6 +173,9 @@ func TestArchives(t *testing.T) {
 			t.Errorf("%s: evidence %v", test.path, found.Components[0].Evidence)
 		}
 	}
+	if scantest.Wants(Archives{}, "usr/local/lib/python3.8/test/test_importlib/data/example-21.12-py3-none-any.whl", []byte("PK\x03\x04")) {
+		t.Error("a wheel of CPython's tests is wanted")
+	}
 	for _, content := range [][]byte{
 		[]byte("PK\x03\x04 and nothing else"),
 		archive(t, "", "a.dist-info/METADATA", "Version: 1\n"),

@@ -106,7 +106,7 @@ func read(f scan.File) (gem, error) {
 		}
 		g.set(line)
 	}
-	if err := lines.Err(); err != nil && !(errors.Is(err, bufio.ErrTooLong) && stub.name != "") {
+	if err := lines.Err(); err != nil && (stub.name == "" || !errors.Is(err, bufio.ErrTooLong)) {
 		return gem{}, err
 	}
 	if stub.name != "" {

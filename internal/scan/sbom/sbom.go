@@ -123,10 +123,12 @@ type document struct {
 	count      int                 // of files
 }
 
+// found returns it. The first component is claimed with or without files: claims
+// are what tells a document that must be checked from a record.
 func (d *document) found() inventory.Found {
 	found := inventory.Found{Components: d.components}
 	for i := range d.components {
-		if len(d.files[i]) > 0 {
+		if i == 0 || len(d.files[i]) > 0 {
 			found.Claimed = append(found.Claimed, inventory.Claim{Component: d.components[i], Files: d.files[i]})
 		}
 	}

@@ -27,16 +27,17 @@ func testdata(t testing.TB, name string) string {
 func lines(f *inventory.Found) (out []string) {
 	summary := scantest.Summary(f.Components)
 	for i, c := range f.Components {
-		line := string(c.Type) + " " + summary[i]
+		var line strings.Builder
+		line.WriteString(string(c.Type) + " " + summary[i])
 		for _, claim := range f.Claimed {
 			if diff := cmp.Diff(claim.Component, c); diff != "" {
 				continue
 			}
 			for _, o := range claim.Files {
-				line += " " + strings.TrimSpace(o.Path+" "+o.Sum)
+				line.WriteString(" " + strings.TrimSpace(o.Path+" "+o.Sum))
 			}
 		}
-		out = append(out, line)
+		out = append(out, line.String())
 	}
 	return out
 }

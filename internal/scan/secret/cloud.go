@@ -18,14 +18,14 @@ const (
 // awsID judges an identifier of an access key of AWS, and looks for the secret
 // that belongs to it near by.
 func (s *search) awsID(at int) {
+	if !s.starts(at, &tokenSet) && s.text[at-1] != '=' {
+		return
+	}
 	id := s.run(at, &base32Set)
-	if len(id) != awsIDSize || !s.starts(at, &tokenSet) && s.text[at-1] != '=' || at+awsIDSize < len(s.text) && base62Set[s.text[at+awsIDSize]] || !random(id) {
+	if len(id) != awsIDSize || at+awsIDSize < len(s.text) && base62Set[s.text[at+awsIDSize]] || !random(id) {
 		return
 	}
-	if placeholder(id) {
-		return
-	}
-	if !s.awsNear(max(at-awsBefore, 0), min(at+awsAfter, len(s.text))) {
+	if !placeholder(id) && !s.awsNear(max(at-awsBefore, 0), min(at+awsAfter, len(s.text))) {
 		s.add(inventory.AWSAccessKey, at, id, true)
 	}
 }
@@ -64,7 +64,13 @@ func secretKey(run []byte) bool {
 // azureStorage judges the key in a connection string: 32 or 64 random bytes.
 func (s *search) azureStorage(at int) {
 	at += bytes.IndexByte(s.text[at:], '=') + 1
-	value := s.run(at, &tokenSet)
+	end := at + len(s.run(at, &base64Set))
+	for range 2 { // bytes of padding
+		if end < len(s.text) && s.text[end] == '=' {
+			end++
+		}
+	}
+	value := s.text[at:end]
 	key, err := base64.StdEncoding.DecodeString(string(value))
 	if err == nil && (len(key) == 32 || len(key) == 64) && random(value) {
 		s.add(inventory.AzureStorageKey, at, value, false)

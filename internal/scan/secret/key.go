@@ -12,7 +12,7 @@ import (
 const (
 	begin  = "-----BEGIN "
 	dashes = "-----"
-	end    = "-----END "
+	end    = "END "
 
 	maxLabel = 40       // bytes before " PRIVATE KEY"
 	maxKey   = 64 << 10 // bytes between BEGIN and END
@@ -33,8 +33,8 @@ func (s *search) pem(at int) {
 	if !ok || len(label) > maxLabel+len(" PRIVATE KEY BLOCK") || bytes.IndexByte(label, '\n') >= 0 {
 		return
 	}
-	body, _, ok := bytes.Cut(rest, []byte(end))
-	if !ok {
+	body, rest, ok := bytes.Cut(rest, []byte(dashes))
+	if !ok || !bytes.HasPrefix(rest, []byte(end)) {
 		return
 	}
 	encoded, encrypted := unwrap(body)
@@ -95,8 +95,8 @@ func openSSH(b []byte) inventory.SecretKind {
 	if !ok || len(b) < 4 {
 		return ""
 	}
-	n := binary.BigEndian.Uint32(b)
-	if uint64(n) > uint64(len(b)-4) {
+	n := int64(binary.BigEndian.Uint32(b))
+	if n > int64(len(b)-4) {
 		return ""
 	}
 	if string(b[4:4+n]) == "none" {
@@ -112,7 +112,11 @@ func (s *search) serviceAccount(at int) bool {
 
 // kubernetes judges the key of a client in a kubeconfig: a PEM file in base64.
 func (s *search) kubernetes(at int) {
-	at = s.after(at+len("client-key-data"), "\": \t")
+	at = s.after(at+len("client-key-data"), "\" ")
+	if at >= len(s.text) || s.text[at] != ':' {
+		return
+	}
+	at = s.after(at+1, "\" \t")
 	encoded := s.run(at, &tokenSet)
 	key, err := base64.StdEncoding.DecodeString(string(encoded))
 	if err != nil {

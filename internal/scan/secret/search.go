@@ -11,7 +11,8 @@ import (
 	"plimsoll/internal/inventory"
 )
 
-// search is one file that is searched, and what was found in it.
+// search is one file that is searched, and what was found in it. Rules look at
+// each byte a few times at most, whatever the text.
 type search struct {
 	text   []byte
 	path   string
@@ -77,16 +78,20 @@ var (
 )
 
 // run returns the bytes from the place on that are in the set.
-func (s *search) run(at int, set *charset) []byte {
-	end := at
-	for end < len(s.text) && set[s.text[end]] {
-		end++
+func (s *search) run(at int, set *charset) []byte { return leading(s.text[at:], set) }
+
+// leading returns the bytes that b begins with and that are in the set.
+func leading(b []byte, set *charset) []byte {
+	n := 0
+	for n < len(b) && set[b[n]] {
+		n++
 	}
-	return s.text[at:end]
+	return b[:n]
 }
 
 // starts reports whether no byte of the set stands before the place: what is
-// there begins there.
+// there begins there. Rules ask this first, or look at a few bytes only: text
+// that is nothing but anchors would be read to its end from each of them.
 func (s *search) starts(at int, set *charset) bool { return at == 0 || !set[s.text[at-1]] }
 
 // after returns the first place from at on that holds none of the given bytes.
@@ -100,7 +105,10 @@ func (s *search) after(at int, skip string) int {
 // token notes what follows a prefix of that length, if it is of the set, of a
 // length between least and most, and random.
 func (s *search) token(kind inventory.SecretKind, at, prefix, least, most int, set *charset, minor bool) {
-	if rest := s.run(at+prefix, set); s.starts(at, &urlSet) && len(rest) >= least && len(rest) <= most && random(rest) {
+	if !s.starts(at, &urlSet) {
+		return
+	}
+	if rest := s.run(at+prefix, set); len(rest) >= least && len(rest) <= most && random(rest) {
 		s.add(kind, at, s.text[at:at+prefix+len(rest)], minor)
 	}
 }

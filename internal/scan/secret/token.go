@@ -10,16 +10,20 @@ import (
 )
 
 const (
-	randomSize   = 30 // characters of a token of GitHub or npm that are random
-	checksumSize = 6  // characters that sum them up
+	randomSize   = 30  // characters of a token of GitHub or npm that are random
+	checksumSize = 6   // characters that sum them up
+	maxToken     = 500 // characters of a token without a form of its own
 )
 
 // checked notes a token of prefix, thirty characters, and their CRC-32 in base
 // 62. What has the form and not the sum was made up.
 func (s *search) checked(kind inventory.SecretKind, at int) {
 	const prefix = len("ghp_")
+	if !s.starts(at, &urlSet) {
+		return
+	}
 	rest := s.run(at+prefix, &base62Set)
-	if s.starts(at, &urlSet) && len(rest) == randomSize+checksumSize && string(rest[randomSize:]) == checksum(rest[:randomSize]) {
+	if len(rest) == randomSize+checksumSize && string(rest[randomSize:]) == checksum(rest[:randomSize]) {
 		s.add(kind, at, s.text[at:at+prefix+len(rest)], false)
 	}
 }
@@ -42,8 +46,11 @@ func (s *search) npm(at int) { s.checked(inventory.NPMToken, at) }
 // githubFine judges a fine-grained token: 22 characters, a line, 59 characters.
 func (s *search) githubFine(at int) {
 	const prefix, first, second = len("github_pat_"), 22, 59
+	if !s.starts(at, &urlSet) {
+		return
+	}
 	rest := s.run(at+prefix, &urlSet)
-	if s.starts(at, &urlSet) && len(rest) == first+1+second && rest[first] == '_' && random(rest) {
+	if len(rest) == first+1+second && rest[first] == '_' && random(rest) {
 		s.add(inventory.GitHubToken, at, s.text[at:at+prefix+len(rest)], false)
 	}
 }
@@ -72,6 +79,9 @@ func (s *search) google(at int) {
 // slack judges a token: groups with hyphens between, the first of digits.
 func (s *search) slack(at int) {
 	const prefix = len("xoxb-")
+	if !s.starts(at, &urlSet) {
+		return
+	}
 	rest := s.run(at+prefix, &urlSet)
 	group, more, ok := bytes.Cut(rest, []byte("-"))
 	if ok && len(group) >= 8 && len(bytes.Trim(group, digitChars)) == 0 && len(more) >= 20 {
@@ -91,7 +101,7 @@ func (s *search) slackHook(at int) {
 // npmAuth judges what an .npmrc gives as _authToken. A variable is none.
 func (s *search) npmAuth(at int) {
 	at = s.after(at+len("_authToken"), "\"' \t=:")
-	if value := s.run(at, &tokenSet); len(value) >= 16 && random(value) && !bytes.HasPrefix(value, []byte("npm_")) {
+	if value := leading(s.text[at:min(at+maxToken, len(s.text))], &tokenSet); len(value) >= 16 && len(value) < maxToken && random(value) && !bytes.HasPrefix(value, []byte("npm_")) {
 		s.add(inventory.NPMToken, at, value, false)
 	}
 }
@@ -99,9 +109,12 @@ func (s *search) npmAuth(at int) {
 // pypi judges an API token: a macaroon that names the index.
 func (s *search) pypi(at int) {
 	const prefix = len("pypi-")
+	if !s.starts(at, &urlSet) {
+		return
+	}
 	rest := s.run(at+prefix, &urlSet)
 	macaroon, err := base64.RawURLEncoding.DecodeString(string(rest))
-	if err == nil && len(macaroon) >= 60 && s.starts(at, &urlSet) && bytes.Contains(macaroon[:min(len(macaroon), 20)], []byte("pypi.org")) {
+	if err == nil && len(macaroon) >= 60 && bytes.Contains(macaroon[:min(len(macaroon), 20)], []byte("pypi.org")) {
 		s.add(inventory.PyPIToken, at, s.text[at:at+prefix+len(rest)], false)
 	}
 }
@@ -110,9 +123,12 @@ func (s *search) pypi(at int) {
 // are no secret: it is a minor finding.
 func (s *search) jwt(at int) {
 	const least = 20 // characters of a signature
+	if !s.starts(at, &tokenSet) && s.text[at-1] != '=' {
+		return
+	}
 	head := s.run(at, &urlSet)
 	bodyAt := at + len(head) + 1
-	if !s.starts(at, &tokenSet) && s.text[at-1] != '=' || bodyAt >= len(s.text) || s.text[bodyAt-1] != '.' {
+	if bodyAt >= len(s.text) || s.text[bodyAt-1] != '.' {
 		return
 	}
 	body := s.run(bodyAt, &urlSet)

@@ -77,7 +77,7 @@ func readSBOM(b []byte) (lists, error) {
 			switch {
 			case p.Name == "plimsoll:relation" && p.Value == "links":
 				links = true
-			case p.Name == "plimsoll:relation", p.Name == "syft:package:type" && p.Value == "binary":
+			case p.Name == "plimsoll:method" && p.Value == "native", p.Name == "syft:package:type" && p.Value == "binary":
 				native = true
 			case p.Name == "plimsoll:path", strings.HasPrefix(p.Name, "syft:location:") && strings.HasSuffix(p.Name, ":path"):
 				paths = append(paths, strings.TrimPrefix(p.Value, "/"))

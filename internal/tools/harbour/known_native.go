@@ -17,7 +17,7 @@ type copied struct {
 	pkg, file string // a glob
 	product   string
 	as        string   // in opt/vendor
-	also      []string // "product version": what is built in, as Debian's list of embedded code copies says
+	also      []string // "product version": what is built in, too, as its exported symbols show
 }
 
 // vendor are programs and libraries as somebody unpacks or renames them.
@@ -26,7 +26,7 @@ var vendor = []copied{
 	{"redis-tools", "usr/bin/redis-check-rdb", "redis", "cache-engine", []string{"lua 5.1.5"}},
 	{"nginx", "usr/sbin/nginx", "nginx", "frontd", nil},
 	{"haproxy", "usr/sbin/haproxy", "haproxy", "balance", nil},
-	{"mosquitto", "usr/sbin/mosquitto", "mosquitto", "mq", nil},
+	{"mosquitto", "usr/sbin/mosquitto", "mosquitto", "mq", []string{"libwebsockets 4.1.6"}},
 	{"dnsmasq-base", "usr/sbin/dnsmasq", "dnsmasq", "names", nil},
 	{"curl", "usr/bin/curl", "curl", "fetch", nil},
 	{"libcurl4", "usr/lib/*/libcurl.so.4.*", "curl", "libfetch.so", nil},
