@@ -16,7 +16,11 @@ const sureProvided = 0.99
 func (f *file) components(info *exe.Info) (out []inventory.Component) {
 	for i := range f.rules {
 		r := &f.rules[i]
-		sightings := slices.DeleteFunc(slices.Clone(f.sightings[i]), func(s sighting) bool { return !f.all(r.patterns[s.pattern].also) })
+		linked := r.elsewhere(info)
+		sightings := slices.DeleteFunc(slices.Clone(f.sightings[i]), func(s sighting) bool {
+			p := &r.patterns[s.pattern]
+			return !f.all(p.also) || p.Built && !linked
+		})
 		if len(sightings) == 0 || f.any(r.not) {
 			continue
 		}
@@ -33,11 +37,15 @@ func (f *file) components(info *exe.Info) (out []inventory.Component) {
 // provided reports whether the file is a library of the product's own.
 func (p *Product) provided(info *exe.Info) bool { return begins([]string{info.Soname}, p.Provides) }
 
+// elsewhere reports whether the file uses the product's code out of a library.
+func (p *Product) elsewhere(info *exe.Info) bool {
+	return begins(info.Needed, p.Links) || slices.ContainsFunc(p.Defines, info.Imports)
+}
+
 // relation says whether the file has the product's code or only what it was built
 // against.
 func (p *Product) relation(s *sighting, info *exe.Info) inventory.Relation {
-	elsewhere := begins(info.Needed, p.Links) || slices.ContainsFunc(p.Defines, info.Imports)
-	if s.own || p.provided(info) || !elsewhere || slices.ContainsFunc(p.Defines, info.Exports) {
+	if s.own || p.provided(info) || !p.elsewhere(info) || slices.ContainsFunc(p.Defines, info.Exports) {
 		return inventory.Contains
 	}
 	return inventory.Links

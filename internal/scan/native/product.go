@@ -50,10 +50,13 @@ type Pattern struct {
 	Regexp string `yaml:"regexp" json:"regexp,omitempty"`
 	// Bare is matched instead with the whole of the zero-terminated strings at most
 	// Reach bytes from the anchor, of a long one with its end; the nearest counts.
-	Bare   string   `yaml:"bare" json:"bare,omitempty"`
-	Plain  bool     `yaml:"plain" json:"plain,omitempty"` // its version is one, and not looked up in the product's table
-	Own    bool     `yaml:"own" json:"own,omitempty"`     // only the product itself has such a text
-	Also   literals `yaml:"also" json:"also,omitempty"`   // literals that the file holds, too
+	Bare  string `yaml:"bare" json:"bare,omitempty"`
+	Plain bool   `yaml:"plain" json:"plain,omitempty"` // its version is one, and not looked up in the product's table
+	Own   bool   `yaml:"own" json:"own,omitempty"`     // only the product itself has such a text
+	// Built says that the text tells what a file was built against: it counts only in
+	// one that needs one of the product's Links.
+	Built  bool     `yaml:"built" json:"built,omitempty"`
+	Also   literals `yaml:"also" json:"also,omitempty"` // literals that the file holds, too
 	Before int      `yaml:"before" json:"before,omitempty"`
 	After  int      `yaml:"after" json:"after,omitempty"`
 	Reach  int64    `yaml:"reach" json:"reach,omitempty"`

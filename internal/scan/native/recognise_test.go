@@ -79,6 +79,33 @@ func TestRelation(t *testing.T) {
 	}
 }
 
+func TestBuiltAgainst(t *testing.T) {
+	s := set(t, `
+- product: demo
+  purl: pkg:generic/demo
+  links: [libdemo.so]
+  patterns:
+    - anchor: "demolib "
+      regexp: 'demolib (?P<version>[0-9.]+)\x00'
+      built: true`)
+	for _, test := range []struct {
+		name  string
+		needs []string
+		want  []string
+	}{
+		{"needs the library", []string{"libdemo.so.1"}, []string{"generic demo 1.2 links"}},
+		{"needs it by another only", []string{"libother.so.1"}, nil},
+	} {
+		got, err := recognise(t, s, "demolib 1.2\x00", test.needs, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(test.want, got); diff != "" {
+			t.Errorf("%s: %s", test.name, diff)
+		}
+	}
+}
+
 func TestWhichVersion(t *testing.T) {
 	two := "\x00demolib 1.9.0\x00 demolib 1.10.0\x00 demolib 1.9.0\x00 demolib 1.11\x00"
 	for _, test := range []struct{ option, content, want string }{
