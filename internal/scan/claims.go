@@ -51,9 +51,6 @@ func (c *Claims) Add(path []byte, pkg string, t inventory.Type, algorithm string
 // is metadata of a language's package where distributions install it.
 func (c *Claims) AddRunnable(path []byte, pkg string, t inventory.Type, algorithm string, digits []byte) error {
 	path = bytes.TrimPrefix(path, []byte("/"))
-	if known, ok := metadata(path); known && !ok {
-		return nil
-	}
 	return c.add(path, pkg, t, algorithm, digits)
 }
 
@@ -98,24 +95,21 @@ func isHex(digits []byte) bool {
 	return true
 }
 
-// metadata reports whether path has a name that extractors of a language's
-// packages go by and, if so, whether it is where distributions install. Nobody
-// owns such a file elsewhere: an owner says that others' advisories do not hold.
-func metadata(path []byte) (known, distributed bool) {
+// metadata reports whether path is one that the inventory asks the owner of,
+// though it is no program.
+func metadata(path []byte) bool {
 	name := path[bytes.LastIndexByte(path, '/')+1:]
 	switch string(name[max(len(name)-4, 0):]) {
-	case "DATA", "INFO", "json", "info", "spec", ".php", "ease", "TION", ".reg", ".app", "conf", ".whl": // the ends of what MayOwn knows, but for what can run
-		if inventory.MayOwn(string(name)) {
-			return true, inventory.Ownable(string(path))
-		}
+	case "DATA", "INFO", "json", "info", "spec", ".php", "ease", "TION", ".reg", ".app", "conf", ".whl": // the ends of what it knows
+		return inventory.Ownable(string(path))
 	}
-	return false, false
+	return false
 }
 
 // mayRun reports whether a file of that path could be run or loaded.
 func mayRun(path []byte) bool {
-	if known, ok := metadata(path); known {
-		return ok
+	if metadata(path) {
+		return true
 	}
 	name := path[bytes.LastIndexByte(path, '/')+1:]
 	ext := name[bytes.LastIndexByte(name, '.')+1:]

@@ -54,7 +54,7 @@ func program(path []byte) bool {
 	case "bin", "sbin", "games", "libexec":
 		return true
 	}
-	return bytes.Contains(name, []byte(".so")) || inventory.MayOwn(string(bytes.TrimPrefix(name, []byte("/"))))
+	return bytes.Contains(name, []byte(".so")) || inventory.Ownable(string(bytes.TrimPrefix(path, []byte("/"))))
 }
 
 // summed claims the paths of a list of MD5 sums, in the form of md5sum(1).

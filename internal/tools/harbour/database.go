@@ -4,11 +4,13 @@ import (
 	"archive/tar"
 	"bytes"
 	"context"
+	"crypto/md5"
 	"fmt"
 	"io"
 	"os/exec"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -56,6 +58,25 @@ func (db *database) add(ctx context.Context, deb string) error {
 	}
 	db.records = append(db.records, r)
 	return nil
+}
+
+// sum adds up the package's configuration files, as the stanza lists them.
+func (r *record) sum(ctx context.Context, deb string) error {
+	if len(r.conffiles) == 0 {
+		return nil
+	}
+	return eachFile(ctx, deb, func(h *tar.Header, body io.Reader) error {
+		name := strings.TrimPrefix(h.Name, ".")
+		if !slices.Contains(r.conffiles, name) {
+			return nil
+		}
+		sum := md5.New()
+		if _, err := io.Copy(sum, body); err != nil {
+			return fmt.Errorf("read %q: %w", name, err)
+		}
+		r.sums = append(r.sums, fmt.Sprintf(" %s %x", name, sum.Sum(nil)))
+		return nil
+	})
 }
 
 // field returns the value of a field of the stanza.

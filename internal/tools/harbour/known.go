@@ -138,6 +138,9 @@ func (b *builder) records(ctx context.Context, root *debian.Root, packages []deb
 		if err != nil {
 			return nil, err
 		}
+		if err := one.sum(ctx, deb); err != nil {
+			return nil, err
+		}
 	}
 	return db, nil
 }

@@ -93,6 +93,9 @@ func fill(ctx context.Context, t *tree, below, paths []string) error {
 		if err := db.add(ctx, deb); err != nil {
 			return err
 		}
+		if err := db.records[len(db.records)-1].sum(ctx, deb); err != nil {
+			return err
+		}
 	}
 	if len(below) == 0 {
 		for _, name := range []string{"bin", "lib", "lib64", "sbin"} {
