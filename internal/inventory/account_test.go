@@ -87,6 +87,7 @@ func TestStandingAcrossLayers(t *testing.T) {
 		{"written over by the same", []*Facts{{Files: []File{machine("a", "1"), dpkgDatabase(Owned{Path: "a", Sum: "md5:m1"})}}, {Files: []File{machine("a", "1")}}}, map[string]Standing{}},
 		{"written over, nothing recorded", []*Facts{{Files: []File{machine("a", "1"), dpkgDatabase(Owned{Path: "a"})}}, {Files: []File{machine("a", "2")}}}, map[string]Standing{"a": Unknown}},
 		{"a digest that was not computed", []*Facts{{Files: []File{machine("a", "1"), dpkgDatabase(Owned{Path: "a", Sum: "sha1:1"})}}}, map[string]Standing{"a": Changed}},
+		{"a folder in usr that is a link", []*Facts{{Files: []File{{Path: "usr/sbin", Symlink: "bin"}, machine("usr/bin/a", "1"), dpkgDatabase(Owned{Path: "usr/sbin/a", Sum: "md5:m1"})}}}, map[string]Standing{}},
 		{"another name by hard link", []*Facts{{Files: []File{machine("a", "1"), {Path: "b", Hardlink: "a"}}}}, map[string]Standing{"a": Unknown, "b": Unknown}},
 		{"the package is gone", []*Facts{{Files: []File{machine("a", "1"), dpkgDatabase(Owned{Path: "a", Sum: "md5:m1"})}}, {Files: []File{{Path: "var/lib/dpkg/status"}}, Removed: []string{"var/lib/dpkg/status"}}}, map[string]Standing{"a": Unknown}},
 	} {

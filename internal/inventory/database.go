@@ -14,7 +14,11 @@ var databases = []string{
 	"var/lib/rpm/Packages", "var/lib/rpm/Packages.db", "var/lib/rpm/rpmdb.sqlite",
 	"usr/lib/sysimage/rpm/Packages", "usr/lib/sysimage/rpm/Packages.db", "usr/lib/sysimage/rpm/rpmdb.sqlite",
 	"usr/share/rpm/Packages", "usr/share/rpm/Packages.db", "usr/share/rpm/rpmdb.sqlite",
+	pacmanFolder,
 }
+
+// pacmanFolder holds a folder for each package of pacman.
+const pacmanFolder = "var/lib/pacman/local"
 
 // LeadsToDatabase reports whether p is a package database, a folder above one,
 // or a file in one that is a folder: a symlink there must be known, because
@@ -25,7 +29,7 @@ func LeadsToDatabase(p string) bool {
 			return true
 		}
 	}
-	return false
+	return path.Dir(path.Dir(p)) == pacmanFolder
 }
 
 // removal is a package database that a layer took away.
@@ -80,7 +84,7 @@ func (r *replay) linked(report func(layer int, path, reason string, args ...any)
 		check(d, func(to string) bool { return known[to] })
 	}
 	for p, f := range r.files {
-		if f.symlink != "" && known[path.Dir(p)] {
+		if f.symlink != "" && (known[path.Dir(p)] || path.Dir(path.Dir(p)) == pacmanFolder) {
 			check(p, func(string) bool { return false })
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 )
 
@@ -54,7 +55,7 @@ func (u *Unreadable) says() string {
 	if where == "" {
 		where = "whole layer"
 	}
-	return fmt.Sprintf("layer %d %s: %q: %s", u.Index, u.Layer, where, u.Reason)
+	return fmt.Sprintf("%s: %q: %s", strings.TrimSpace(fmt.Sprintf("layer %d %s", u.Index, u.Layer)), where, u.Reason)
 }
 
 func write(w io.Writer, what string, encode func(io.Writer) error) error {

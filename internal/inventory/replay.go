@@ -171,21 +171,37 @@ func since(p *placed) map[identity]int32 {
 }
 
 // resolve returns p with symlinks followed, as far as they are known: those at
-// the top of the tree ("lib" → "usr/lib") and those of os-release.
+// the top of the tree and in usr ("lib" → "usr/lib", "usr/sbin" → "usr/bin"), and
+// those of os-release.
 func (r *replay) resolve(p string) string {
 	for range 16 {
-		if f := r.files[p]; f != nil && f.symlink != "" {
-			p = follow(path.Dir(p), f.symlink)
-			continue
+		next := ""
+		for _, end := range []int{len(p), strings.IndexByte(p, '/'), second(p)} {
+			if end < 0 {
+				continue
+			}
+			if f := r.files[p[:end]]; f != nil && f.symlink != "" {
+				next = path.Join(follow(path.Dir(p[:end]), f.symlink), p[end:])
+				break
+			}
 		}
-		top, rest, ok := strings.Cut(p, "/")
-		if f := r.files[top]; ok && f != nil && f.symlink != "" {
-			p = path.Join(follow(".", f.symlink), rest)
-			continue
+		if next == "" {
+			break
 		}
-		break
+		p = next
 	}
 	return p
+}
+
+// second returns where the second element of p ends, -1 if nothing follows it or
+// the first is not usr.
+func second(p string) int {
+	rest, ok := strings.CutPrefix(p, "usr/")
+	i := strings.IndexByte(rest, '/')
+	if !ok || i < 0 {
+		return -1
+	}
+	return len("usr/") + i
 }
 
 // follow returns where a symlink in dir leads, kept inside the root.

@@ -19,7 +19,7 @@ import (
 
 // format is raised whenever facts are written in another form or gathered by
 // other rules.
-const format = 3
+const format = 4
 
 // maxKept is the weight up to which facts are kept: writing more of them down
 // takes more memory than reading the layer again.

@@ -124,7 +124,7 @@ func (l *layer) entry(ctx context.Context, e image.Entry, r io.Reader) error {
 	case e.Type == image.Hardlink:
 		l.programs[e.Path] = true // if what it is a name of does
 		file = l.hardlink(e)
-	case e.Type == image.Symlink && (path.Dir(e.Path) == "." || path.Base(e.Path) == "os-release" || inventory.LeadsToDatabase(e.Path)):
+	case e.Type == image.Symlink && (path.Dir(e.Path) == "." || path.Dir(e.Path) == "usr" || path.Base(e.Path) == "os-release" || inventory.LeadsToDatabase(e.Path)):
 		file.Symlink = e.Link
 	}
 	return l.keep(e.Path, file)

@@ -133,8 +133,11 @@ func (s *Scanner) facts(ctx context.Context, d v1.Descriptor, i int, w walker) (
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	key := s.key(d)
-	if f, err := load(s.Cache, key, d.Digest); err != nil {
+	key, cache := s.key(d), s.Cache
+	if d.Digest == "" { // nothing names what will be read
+		cache = noCache{}
+	}
+	if f, err := load(cache, key, d.Digest); err != nil {
 		s.Warn(err)
 	} else if f != nil {
 		return f, nil
@@ -154,7 +157,7 @@ func (s *Scanner) facts(ctx context.Context, d v1.Descriptor, i int, w walker) (
 		return nil, fmt.Errorf("scan: %w", err)
 	}
 	if f.Lasting() && f.Weight() <= maxKept {
-		if err := store(s.Cache, key, f); err != nil {
+		if err := store(cache, key, f); err != nil {
 			s.Warn(err)
 		}
 	}
