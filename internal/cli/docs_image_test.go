@@ -11,13 +11,17 @@ import (
 )
 
 // pageImages makes the images of the pages as OCI layouts below dir: app, with
-// holes that the carried advisories know, and app2, without them. Both have a
-// shell, so that the pages can show what a container sees.
-func pageImages(t *testing.T, dir string) {
+// holes that the carried advisories know, and app2, without them; and fleet, which
+// has something of everything. If shell is set, app and app2 have one of this
+// machine, so that a page can show what a container sees.
+func pageImages(t *testing.T, dir string, shell bool) {
 	t.Helper()
-	base := t.TempDir()
-	for _, program := range []string{"sh", "id", "cat", "ls", "touch", "dd", "sleep"} {
-		withLibraries(t, base, program)
+	var base []string
+	if shell {
+		base = []string{t.TempDir()}
+		for _, program := range []string{"sh", "id", "cat", "ls", "touch", "dd", "sleep"} {
+			withLibraries(t, base[0], program)
+		}
 	}
 	for name, version := range map[string]string{"app": "3.0.20-1~deb12u2", "app2": "3.0.22-1~deb12u2"} {
 		lodash := map[string]string{"app": "4.17.4", "app2": "4.17.21"}[name]
@@ -25,10 +29,11 @@ func pageImages(t *testing.T, dir string) {
 		write(t, release, "etc/os-release", "ID=debian\nVERSION_ID=\"12\"\nVERSION_CODENAME=bookworm\n")
 		write(t, release, "var/lib/dpkg/status", "Package: libssl3\nStatus: install ok installed\nArchitecture: amd64\nSource: openssl\nVersion: "+version+"\n")
 		write(t, modules, "app/node_modules/lodash/package.json", `{"name": "lodash", "version": "`+lodash+`", "license": "MIT"}`+"\n")
-		if err := writeLayout(filepath.Join(dir, name), release, modules, base); err != nil {
+		if err := writeLayout(filepath.Join(dir, name), append([]string{release, modules}, base...)...); err != nil {
 			t.Fatal(err)
 		}
 	}
+	fleet(t, filepath.Join(dir, "fleet"))
 	advisories, err := filepath.Abs("../../testdata/advisories")
 	if err == nil {
 		err = os.Symlink(advisories, filepath.Join(dir, "advisories"))

@@ -33,7 +33,7 @@ const (
 
 // TestDocsRun does what the pages tell a person to do, in the pages' order, and
 // compares what is printed. A page is run by one shell in a folder of its own,
-// with a registry of its own and an image in oci:app and oci:app2. In a page,
+// with a registry of its own and images in oci:app, oci:app2 and oci:fleet. In a page,
 //
 //   - lines of a console block that begin with "$ " (and "> " for the rest of a
 //     command) are run, and what follows is what they print: an ellipsis stands
@@ -54,7 +54,7 @@ func TestDocsRun(t *testing.T) {
 		t.Run(strings.TrimSuffix(name, ".md"), func(t *testing.T) {
 			t.Parallel()
 			needs(t, text)
-			r := newReader(t, cards(t, text)...)
+			r := newReader(t, strings.Contains(text, "plimsoll run "), cards(t, text)...)
 			got := r.page(text)
 			if *update && got != text {
 				if err := os.WriteFile(filepath.Join(docs, name), []byte(got), 0o644); err != nil {
@@ -140,11 +140,11 @@ type reader struct {
 	pages    map[string]string // and back
 }
 
-func newReader(t *testing.T, environment ...string) *reader {
+func newReader(t *testing.T, shell bool, environment ...string) *reader {
 	t.Helper()
 	r := &reader{t: t, dir: t.TempDir(), known: map[string]string{}, pages: map[string]string{}}
 	r.registry = serveRegistry(t)
-	pageImages(t, r.dir)
+	pageImages(t, r.dir, shell)
 	cmd := exec.CommandContext(t.Context(), "bash", "--noprofile", "--norc")
 	cmd.Dir = r.dir
 	cmd.Env = append(os.Environ(), "HOME="+r.dir, "PLIMSOLL_DATA="+filepath.Join(r.dir, "plimsoll"), "PLIMSOLL_IDS="+filepath.Join(r.dir, "ids.json"), "PLIMSOLL_PLAIN_HTTP=1",

@@ -76,6 +76,12 @@ func mklayout(ts *testscript.TestScript, neg bool, args []string) {
 
 // writeLayout is mklayout for absolute paths.
 func writeLayout(dir string, layers ...string) error {
+	return writeHistory(dir, make([]string, len(layers)), layers...)
+}
+
+// writeHistory is [writeLayout] with what the image says that its layers were made
+// by, "" for nothing.
+func writeHistory(dir string, by []string, layers ...string) error {
 	img := mutate.MediaType(empty.Image, "application/vnd.oci.image.manifest.v1+json")
 	img = mutate.ConfigMediaType(img, "application/vnd.oci.image.config.v1+json")
 	config, err := img.ConfigFile()
@@ -87,7 +93,7 @@ func writeLayout(dir string, layers ...string) error {
 	if img, err = mutate.ConfigFile(img, config); err != nil {
 		return err
 	}
-	for _, path := range layers {
+	for i, path := range layers {
 		file, err := tarOf(path)
 		if err != nil {
 			return err
@@ -96,7 +102,7 @@ func writeLayout(dir string, layers ...string) error {
 		if err != nil {
 			return err
 		}
-		if img, err = mutate.AppendLayers(img, layer); err != nil {
+		if img, err = mutate.Append(img, mutate.Addendum{Layer: layer, History: v1.History{CreatedBy: by[i]}}); err != nil {
 			return err
 		}
 	}
