@@ -104,7 +104,7 @@ func (s *Scanner) scan(ctx context.Context, m *image.Image, w walker) (v *invent
 	if err := group.Wait(); err != nil {
 		return nil, false, err
 	}
-	lasting = true
+	lasting = total.Load() <= maxKeptImage
 	for i := range facts {
 		if facts[i] == nil {
 			same := *facts[first[s.key(m.Layers[i])]]
@@ -117,6 +117,10 @@ func (s *Scanner) scan(ctx context.Context, m *image.Image, w walker) (v *invent
 	v.Merge(facts, s.Bad)
 	return v, lasting && len(v.Unreadable) == 0, nil
 }
+
+// maxKeptImage is the weight of all layers up to which an inventory is kept: see
+// [maxKept].
+const maxKeptImage = 4 * maxKept
 
 // maxImage bounds what is known about all layers of one image together, bytes.
 const maxImage = 256 << 20
@@ -132,6 +136,11 @@ func tooMuch(f *inventory.Facts) *inventory.Facts {
 func (s *Scanner) facts(ctx context.Context, d v1.Descriptor, i int, w walker) (*inventory.Facts, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
+	}
+	if d.Digest == "" { // a folder or a file: nothing says what it is
+		alone := *s
+		alone.Cache = noCache{}
+		s = &alone
 	}
 	key := s.key(d)
 	if f, err := load(s.Cache, key, d.Digest); err != nil {
