@@ -91,7 +91,7 @@ func (o *owners) standing(e *Executable, path string) Standing {
 			standing, e.Package = Changed, c.purl
 		}
 	}
-	if _, ok := o.above(path); ok && standing == Unknown && e.Form == Script {
+	if standing == Unknown && e.Form == Script && o.above(path) {
 		return Embedded
 	}
 	return standing

@@ -129,3 +129,16 @@ func TestNativeCodeOfPackages(t *testing.T) {
 		}
 	}
 }
+
+// TestFoldersOfPackagesAreRemembered: a script in a folder of a package is
+// explained, whichever other scripts were asked about before.
+func TestFoldersOfPackagesAreRemembered(t *testing.T) {
+	o := owners{folders: map[string]bool{"a/b": true}, under: map[string]bool{}}
+	for range 2 {
+		for path, want := range map[string]bool{"a/b/x": true, "a/b/c/d/x": true, "a/b": false, "a/x": false, "a/c/x": false, "x": false} {
+			if got := o.above(path); got != want {
+				t.Errorf("%q is owned: %v, want %v", path, got, want)
+			}
+		}
+	}
+}

@@ -3,6 +3,7 @@ package inventory
 import (
 	"fmt"
 	"path"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -164,4 +165,19 @@ func FuzzTree(f *testing.F) {
 			t.Errorf("left (-want +got):\n%s", diff)
 		}
 	})
+}
+
+// TestDeepPathsTakeLittleMemory: a layer of few bytes may hold very many elements
+// of paths, each of which must not become something of its own.
+func TestDeepPathsTakeLittleMemory(t *testing.T) {
+	known := &tree{}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	for i := range 2000 {
+		known.add(fmt.Sprintf("%d/%sx", i, strings.Repeat("d/", 200)))
+	}
+	runtime.ReadMemStats(&after)
+	if took := after.TotalAlloc - before.TotalAlloc; took > 8<<20 {
+		t.Errorf("2,000 paths of 400 bytes take %d bytes", took)
+	}
 }

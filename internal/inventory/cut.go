@@ -1,6 +1,9 @@
 package inventory
 
-import "strings"
+import (
+	"bytes"
+	"strings"
+)
 
 // reach is how much of the tree a removal takes.
 type reach uint8
@@ -12,25 +15,64 @@ const (
 
 // tree holds the paths that something is known about, so that what a layer
 // removes is found by going down from its paths: a layer costs what it writes
-// and removes, however much is known of the layers below it.
+// and removes, however much is known of the layers below it. A path of which no
+// part matters by itself takes one node, however deep it is: a layer of deep
+// paths would take a thousand times its size otherwise.
 type tree struct {
-	known    bool // something is known about this path itself
-	children map[string]*tree
+	label    string           // the path from the node above, one or more elements
+	known    bool             // something is known about this path itself
+	children map[string]*tree // by the first element of their label
 }
 
 func (t *tree) add(path string) {
-	for element := range strings.SplitSeq(path, "/") {
-		next := t.children[element]
+	for rest := path; ; {
+		next := t.children[first(rest)]
 		if next == nil {
-			next = &tree{}
-			if t.children == nil {
-				t.children = map[string]*tree{}
-			}
-			t.children[element] = next
+			t.hang(&tree{label: rest, known: true})
+			return
 		}
-		t = next
+		n := shared(next.label, rest)
+		if n < len(next.label) {
+			upper := &tree{label: next.label[:n]}
+			next.label = next.label[n+1:]
+			upper.hang(next)
+			t.hang(upper)
+			next = upper
+		}
+		if n == len(rest) {
+			next.known = true
+			return
+		}
+		t, rest = next, rest[n+1:]
 	}
-	t.known = true
+}
+
+func (t *tree) hang(child *tree) {
+	if t.children == nil {
+		t.children = map[string]*tree{}
+	}
+	t.children[first(child.label)] = child
+}
+
+// first returns the first element of a path.
+func first(path string) string {
+	element, _, _ := strings.Cut(path, "/")
+	return element
+}
+
+// shared returns the length of the elements that both paths begin with, which
+// begin with the same one.
+func shared(a, b string) int {
+	n, i := 0, 0
+	for ; i < len(a) && i < len(b) && a[i] == b[i]; i++ {
+		if a[i] == '/' {
+			n = i
+		}
+	}
+	if (i == len(a) || a[i] == '/') && (i == len(b) || b[i] == '/') {
+		return i
+	}
+	return n
 }
 
 // replace removes what one entry of a layer replaces: a directory only what was
@@ -49,17 +91,21 @@ func (t *tree) replace(path []byte, dir bool, gone map[string]*placed) {
 // leadsTo reports whether path is in the tree.
 func (t *tree) leadsTo(path []byte) bool {
 	for {
-		end := 0
-		for end < len(path) && path[end] != '/' {
-			end++
+		end := bytes.IndexByte(path, '/')
+		if end < 0 {
+			end = len(path)
 		}
 		if t = t.children[string(path[:end])]; t == nil {
 			return false
 		}
-		if end == len(path) {
-			return true
+		n := len(t.label)
+		if n >= len(path) {
+			return strings.HasPrefix(t.label, string(path)) && (n == len(path) || t.label[len(path)] == '/')
 		}
-		path = path[end+1:]
+		if string(path[:n]) != t.label || path[n] != '/' {
+			return false
+		}
+		path = path[n+1:]
 	}
 }
 
@@ -76,35 +122,50 @@ func (t *tree) remove(path string, r reach, gone map[string]*placed) {
 }
 
 func (t *tree) descend(path, rest string, r reach, gone map[string]*placed) {
-	element, rest, deeper := strings.Cut(rest, "/")
-	next := t.children[element]
+	next := t.children[first(rest)]
 	if next == nil {
 		return
 	}
+	if deeper, ok := strings.CutPrefix(rest, next.label+"/"); ok {
+		next.descend(path, deeper, r, gone)
+	} else {
+		next.take(path, rest, r, gone)
+	}
+	if !next.known && len(next.children) == 0 {
+		delete(t.children, first(rest))
+	}
+}
+
+// take takes path, the rest of which is the node's label or a part of it, out of
+// the tree.
+func (t *tree) take(path, rest string, r reach, gone map[string]*placed) {
+	further, ok := strings.CutPrefix(t.label, rest)
 	switch {
-	case deeper:
-		next.descend(path, rest, r, gone)
-	default:
-		if r&self != 0 && next.known {
-			next.known = false
+	case !ok || further != "" && further[0] != '/':
+	case further == "":
+		if r&self != 0 && t.known {
+			t.known = false
 			gone[path] = nil
 		}
 		if r&below != 0 {
-			next.empty(path+"/", gone)
+			t.empty(path+"/", gone)
 		}
-	}
-	if !next.known && len(next.children) == 0 {
-		delete(t.children, element)
+	case r&below != 0:
+		if t.known {
+			t.known = false
+			gone[path+further] = nil
+		}
+		t.empty(path+further+"/", gone)
 	}
 }
 
 // empty takes everything below t, whose path is prefix, out of the tree.
 func (t *tree) empty(prefix string, gone map[string]*placed) {
-	for element, next := range t.children {
+	for _, next := range t.children {
 		if next.known {
-			gone[prefix+element] = nil
+			gone[prefix+next.label] = nil
 		}
-		next.empty(prefix+element+"/", gone)
+		next.empty(prefix+next.label+"/", gone)
 	}
 	t.children = nil
 }

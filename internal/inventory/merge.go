@@ -2,6 +2,7 @@ package inventory
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 )
 
@@ -34,10 +35,14 @@ func (v *Inventory) Merge(layers []*Facts, bad Bad) {
 			v.Layers[i].By, v.Layers[i].Base = by[i].By, by[i].Base
 		}
 		r.apply(i, f)
+		r.unlinked(layers[:i+1])
 		for _, u := range f.Unreadable {
 			u.Layer, u.Index = f.Digest, i
 			v.Unreadable = append(v.Unreadable, u)
 		}
+	}
+	if r.more > 0 {
+		r.issues = append(r.issues, Unreadable{Index: len(layers) - 1, Reason: fmt.Sprintf("%d more links and files could not be looked at", r.more)})
 	}
 	for _, u := range r.issues {
 		u.Layer = layers[u.Index].Digest

@@ -25,14 +25,15 @@ type claim struct {
 // followed.
 type owners struct {
 	claims  map[string][]claim
-	folders map[string]owner // what is below them
+	folders map[string]bool // what is below them
+	under   map[string]bool // folders that were asked about, and whether one of those is above
 	terms   map[packageKey][]string
 }
 
 // owners gathers what the package databases say. A claim counts only if the
 // package is installed.
 func (v *Inventory) owners(r *replay, paths []string) owners {
-	out := owners{map[string][]claim{}, map[string]owner{}, map[packageKey][]string{}}
+	out := owners{claims: map[string][]claim{}, folders: map[string]bool{}, under: map[string]bool{}, terms: map[packageKey][]string{}}
 	installed := map[packageKey]owner{}
 	each(r, paths, func(l *located) {
 		for c := range l.Components {
@@ -53,7 +54,7 @@ func (v *Inventory) owners(r *replay, paths []string) owners {
 				continue
 			}
 			if folder, ok := strings.CutSuffix(o.Path, "/"); ok {
-				out.folders[folder] = by
+				out.folders[folder] = true
 				continue
 			}
 			p := r.resolve(o.Path)
@@ -87,12 +88,23 @@ func (o *owners) of(path string, layer int) string {
 	return ""
 }
 
-// above returns the package that owns a folder above path.
-func (o *owners) above(path string) (owner, bool) {
-	for d := parent(path); d != ""; d = parent(d) {
-		if by, ok := o.folders[d]; ok {
-			return by, true
-		}
+// above reports whether a package owns a folder above path. What is learnt of
+// folders is kept: paths may be deep, and scripts many.
+func (o *owners) above(path string) bool {
+	if len(o.folders) == 0 {
+		return false
 	}
-	return owner{}, false
+	asked, owned := []string{}, false
+	for d := parent(path); d != ""; d = parent(d) {
+		known, ok := o.under[d]
+		if _, owned = o.folders[d]; owned || ok {
+			owned = owned || known
+			break
+		}
+		asked = append(asked, d)
+	}
+	for _, d := range asked {
+		o.under[d] = owned
+	}
+	return owned
 }

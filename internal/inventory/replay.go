@@ -2,7 +2,6 @@ package inventory
 
 import (
 	"cmp"
-	"fmt"
 	"maps"
 	"path"
 	"slices"
@@ -20,6 +19,9 @@ type replay struct {
 	tree   *tree // of the paths in files
 	count  int   // components and owned files that were placed so far
 	issues []Unreadable
+	more   int     // issues beyond maxIssues
+	loose  []*File // hard links of the layer at hand to what nothing is known of
+	looked int     // bytes of paths that were looked through for them
 	ended  []ended
 	// removed says of each type of package which layer last took a database away.
 	removed map[Type]removal
@@ -52,7 +54,7 @@ func (r *replay) apply(i int, f *Facts) {
 	for k := range f.Files {
 		file := &f.Files[k]
 		if file.Hardlink != "" {
-			r.link(i, file, gone[file.Path])
+			r.link(i, file, gone)
 			continue
 		}
 		r.place(i, file.Path, &placed{layer: i, symlink: file.Symlink, found: locate(file.Found), program: file.Program}, gone[file.Path])
@@ -99,30 +101,6 @@ func (r *replay) note(i int, gone map[string]*placed) {
 	}
 }
 
-// link makes file another name of what its target is, with what was read under
-// this name only.
-func (r *replay) link(i int, file *File, before *placed) {
-	target := r.files[file.Hardlink]
-	if target == nil {
-		target = r.files[r.resolve(file.Hardlink)]
-	}
-	for _, method := range file.Wanted {
-		if target == nil || !slices.ContainsFunc(target.found, func(l located) bool { return l.Method == method }) {
-			r.issues = append(r.issues, Unreadable{Index: i, Path: file.Path, Reason: fmt.Sprintf("a hard link to %q, which was not read as what this name says (%s)", file.Hardlink, method)})
-		}
-	}
-	all := &placed{layer: i, found: locate(file.Found)}
-	if target != nil {
-		all.symlink, all.program = target.symlink, target.program
-		for k := range target.found {
-			all.found = append(all.found, located{Found: target.found[k].Found})
-		}
-	}
-	if target != nil || len(all.found) > 0 {
-		r.place(i, file.Path, all, before)
-	}
-}
-
 func locate(found []Found) []located {
 	out := make([]located, len(found))
 	for i := range found {
@@ -139,7 +117,7 @@ func (r *replay) place(i int, path string, file, before *placed) {
 		n += len(file.found[k].Components) + len(file.found[k].Owned)
 	}
 	if r.count += n; r.count > maxPlaced {
-		r.issues = append(r.issues, Unreadable{Index: i, Path: path, Reason: fmt.Sprintf("the image has more than %d components and owned files", maxPlaced)})
+		r.issue(i, path, "the image has more than %d components and owned files", maxPlaced)
 		return
 	}
 	known := since(before)

@@ -13,6 +13,7 @@ import (
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"plimsoll/internal/image"
+	"plimsoll/internal/inventory"
 )
 
 func scanned(t *testing.T, layers ...[]byte) []string {
@@ -147,5 +148,85 @@ func TestCacheThatOthersMayWriteIsNotUsed(t *testing.T) {
 	}
 	if len(warned) != 1 || !strings.Contains(warned[0].Error(), "others may write") {
 		t.Errorf("warnings = %v, want that others may write to the cache", warned)
+	}
+}
+
+// odd is an extractor that says what a database of a hostile image may hold.
+type odd struct{ found inventory.Found }
+
+func (odd) Name() string                                             { return "odd" }
+func (odd) Version() int                                             { return 1 }
+func (odd) Wants(e image.Entry, _ []byte) bool                       { return e.Path == "odd" }
+func (x odd) Extract(context.Context, File) (inventory.Found, error) { return x.found, nil }
+
+// TestKeptFactsLoseNothing: JSON would make another name of one that is no UTF-8,
+// and a scan that finds facts in the cache would tell another story.
+func TestKeptFactsLoseNothing(t *testing.T) {
+	x := odd{inventory.Found{
+		Components: []inventory.Component{{Kind: inventory.OS, Type: inventory.Deb, Name: "p", Version: "1"}},
+		Owned:      []inventory.Owned{{Path: "bin/a\xff", Package: "p", Type: inventory.Deb}},
+	}}
+	m, _ := imageOf(tarOf(t, file("odd", "x")), tarOf(t, file("bin/a\xff", "\x7fELF....")))
+	m.Config.Digest = "sha256:4567"
+	var standing []inventory.Tally
+	cache := Folder{Path: filepath.Join(t.TempDir(), "layers")}
+	for range 2 {
+		v, err := New(Config{Extractors: []Extractor{x}, Cache: cache}).Scan(t.Context(), m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if standing == nil {
+			standing = v.Accounts.Tallies
+		}
+		if diff := cmp.Diff(standing, v.Accounts.Tallies); diff != "" {
+			t.Errorf("kept facts say otherwise (-fresh +kept):\n%s", diff)
+		}
+	}
+}
+
+// TestFactsWithoutADigestAreNotKept: they would be those of every folder.
+func TestFactsWithoutADigestAreNotKept(t *testing.T) {
+	s := New(Config{Extractors: []Extractor{words{}}, Cache: Folder{Path: filepath.Join(t.TempDir(), "layers")}})
+	for _, name := range []string{"one", "two"} {
+		root := t.TempDir()
+		if err := os.WriteFile(filepath.Join(root, "a.words"), []byte(name+"@1"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		m, err := (&image.Opener{Loose: true}).Open(t.Context(), "dir:"+root, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		v, err := s.Scan(t.Context(), m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff([]string{name + "@1 0 a.words words"}, summary(v)); diff != "" {
+			t.Errorf("inventory (-want +got):\n%s", diff)
+		}
+	}
+}
+
+// TestTextOfEveryFieldIsChecked: what is not plain is refused or made plain.
+func TestTextOfEveryFieldIsChecked(t *testing.T) {
+	one := inventory.Component{Kind: inventory.Native, Type: inventory.Generic, Name: "x", Version: "1"}
+	cpe, vendor := one, one
+	cpe.CPE = "cpe:2.3:a:\x1b[2J"
+	vendor.Vendor = "\x1b[2Jme"
+	found := inventory.Found{
+		Components: []inventory.Component{cpe, vendor},
+		Claimed:    []inventory.Claim{{Component: cpe}, {Component: one}},
+		Terms:      []inventory.Terms{{Package: "x", Licences: []string{"M\x07IT"}}},
+	}
+	if err := check(&found); err == nil {
+		t.Error("a control character in a CPE is not reported")
+	}
+	vendor.Vendor = "\uFFFD[2Jme"
+	want := inventory.Found{
+		Components: []inventory.Component{vendor},
+		Claimed:    []inventory.Claim{{Component: one}},
+		Terms:      []inventory.Terms{{Package: "x", Licences: []string{"M\uFFFDIT"}}},
+	}
+	if diff := cmp.Diff(want, found); diff != "" {
+		t.Errorf("found (-want +got):\n%s", diff)
 	}
 }

@@ -25,6 +25,9 @@ const format = 4
 // takes more memory than reading the layer again.
 const maxKept = 16 << 20
 
+// maxSum is more than the line before what is kept, bytes.
+const maxSum = 128
+
 // Cache keeps bytes by key. A key is lower-case hexadecimal.
 type Cache interface {
 	// Get returns what was put, or an error that is [fs.ErrNotExist].
@@ -128,10 +131,16 @@ func get(c Cache, key string, v any) (ok bool, err error) {
 	return true, json.Unmarshal(body, v)
 }
 
+// put keeps v. What JSON does not carry without loss, such as the names in a
+// database that are no UTF-8, or what is too large to be read back, is not kept:
+// kept facts must be those that the layer gives.
 func put(c Cache, key string, v any) error {
 	body, err := json.Marshal(v)
 	if err != nil {
 		return err
+	}
+	if bytes.Contains(body, []byte(`\ufffd`)) || len(body) > maxCached-maxSum {
+		return nil
 	}
 	return c.Put(key, append([]byte(checksum(body)+"\n"), body...))
 }

@@ -1,6 +1,7 @@
 package scan
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -287,6 +288,14 @@ func check(f *inventory.Found) error {
 		kept = append(kept, f.Components[i])
 	}
 	f.Components = kept
+	f.Claimed = slices.DeleteFunc(f.Claimed, func(c inventory.Claim) bool {
+		err := checkText(&c.Component)
+		bad = cmp.Or(bad, err)
+		return err != nil
+	})
+	for i := range f.Terms {
+		clean(f.Terms[i].Licences)
+	}
 	return bad
 }
 
@@ -294,18 +303,21 @@ func checkText(c *inventory.Component) error {
 	if c.Name == "" {
 		return errors.New("a component has no name")
 	}
-	for _, s := range []string{c.Namespace, c.Name, c.Version, c.Arch, c.SourceName, c.SourceVersion, c.Module, c.Vendor, c.CPE} {
+	for _, s := range []string{c.Namespace, c.Name, c.Version, c.Arch, c.SourceName, c.SourceVersion, c.Module, c.CPE} {
 		if len(s) > maxText || !utf8.ValidString(s) || strings.ContainsFunc(s, control) {
 			return fmt.Errorf("component %.80q: a field is too long or not plain text", c.Name)
 		}
 	}
-	for i, s := range c.Licences {
-		c.Licences[i] = strings.ToValidUTF8(s[:min(len(s), maxText)], "\uFFFD")
-		if strings.ContainsFunc(c.Licences[i], control) {
-			c.Licences[i] = strings.Map(visible, c.Licences[i])
-		}
-	}
+	c.Vendor = Plain(c.Vendor, maxText)
+	clean(c.Licences)
 	return nil
+}
+
+// clean makes plain text of what people wrote.
+func clean(texts []string) {
+	for i, s := range texts {
+		texts[i] = Plain(s, maxText)
+	}
 }
 
 // control reports whether r commands a terminal, reorders a line or is not seen:

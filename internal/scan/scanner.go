@@ -104,7 +104,7 @@ func (s *Scanner) scan(ctx context.Context, m *image.Image, w walker) (v *invent
 	if err := group.Wait(); err != nil {
 		return nil, false, err
 	}
-	lasting = true
+	lasting = total.Load() <= maxKeptImage
 	for i := range facts {
 		if facts[i] == nil {
 			same := *facts[first[s.key(m.Layers[i])]]
@@ -117,6 +117,10 @@ func (s *Scanner) scan(ctx context.Context, m *image.Image, w walker) (v *invent
 	v.Merge(facts, s.Bad)
 	return v, lasting && len(v.Unreadable) == 0, nil
 }
+
+// maxKeptImage is the weight of all layers up to which an inventory is kept: see
+// [maxKept].
+const maxKeptImage = 4 * maxKept
 
 // maxImage bounds what is known about all layers of one image together, bytes.
 const maxImage = 256 << 20
@@ -133,11 +137,13 @@ func (s *Scanner) facts(ctx context.Context, d v1.Descriptor, i int, w walker) (
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	key, cache := s.key(d), s.Cache
-	if d.Digest == "" { // nothing names what will be read
-		cache = noCache{}
+	if d.Digest == "" { // a folder or a file: nothing says what it is
+		alone := *s
+		alone.Cache = noCache{}
+		s = &alone
 	}
-	if f, err := load(cache, key, d.Digest); err != nil {
+	key := s.key(d)
+	if f, err := load(s.Cache, key, d.Digest); err != nil {
 		s.Warn(err)
 	} else if f != nil {
 		return f, nil
@@ -157,7 +163,7 @@ func (s *Scanner) facts(ctx context.Context, d v1.Descriptor, i int, w walker) (
 		return nil, fmt.Errorf("scan: %w", err)
 	}
 	if f.Lasting() && f.Weight() <= maxKept {
-		if err := store(cache, key, f); err != nil {
+		if err := store(s.Cache, key, f); err != nil {
 			s.Warn(err)
 		}
 	}
