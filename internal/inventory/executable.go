@@ -40,6 +40,9 @@ func (s *Sums) matches(sum string) (same, known bool) {
 type Program struct {
 	Form Form  `json:"form"`
 	Size int64 `json:"size"` // bytes
+	// BuildID is the identity that the linker gave it (GNU build ID): the same for
+	// every copy of one build, whatever it is called.
+	BuildID string `json:"buildId,omitempty"`
 	Sums
 }
 

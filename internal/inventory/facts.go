@@ -44,6 +44,9 @@ type Found struct {
 	Terms      []Terms     `json:"terms,omitempty"`
 	Secrets    []Secret    `json:"secrets,omitempty"`
 	Claimed    []Claim     `json:"claimed,omitempty"` // what an SBOM says of the files of Components
+	// BuildID is what the linker gave the file as its identity (GNU build ID), in
+	// hexadecimal digits.
+	BuildID string `json:"-"` // kept with the file's Program
 	// Unless is a directory: the components count only if nothing was recognised
 	// below it. A lock file says what somebody meant to install; the folder next
 	// to it says what is there.

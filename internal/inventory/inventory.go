@@ -104,6 +104,8 @@ type Evidence struct {
 	// Confidence says how sure it is that the component is there, over 0 and at
 	// most 1: 1 where a record states it, less where it was concluded.
 	Confidence float64 `json:"confidence"`
+	// BuildID is the linker's identity of the file, of machine code that has one.
+	BuildID string `json:"buildId,omitempty"`
 	// End is set if a later layer took it away again.
 	End *End `json:"end,omitempty"`
 }

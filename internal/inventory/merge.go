@@ -89,6 +89,9 @@ func (v *Inventory) collect(r *replay, bad Bad) {
 					one.Owner = own.of(r.resolve(p), int(l.since[c]))
 				}
 				where := sighting(&one, Evidence{Layer: v.Layers[l.since[c]].Digest, Index: int(l.since[c]), Path: p, Method: l.Method})
+				if file.machine() {
+					where.BuildID = file.program.BuildID
+				}
 				v.add(all, &one, where)
 			}
 		}

@@ -48,6 +48,7 @@ type layer struct {
 	again      map[string][]string // missed of the first walk, in the second
 	sums       *sums
 	hints      hints
+	buildID    string           // of the file that is being read
 	programs   map[string]bool  // paths of files that can run, or may
 	listed     int              // files that can run
 	unlisted   int              // of them that were too many
@@ -168,6 +169,7 @@ func (l *layer) regular(ctx context.Context, e image.Entry, r io.Reader) (invent
 		return inventory.File{Found: found}, err
 	}
 	l.sums.reset(l.hints)
+	l.buildID = ""
 	l.reader.sums = l.sums
 	found, err := l.offer(ctx, e, l.head[:n])
 	if err != nil {
@@ -181,7 +183,7 @@ func (l *layer) regular(ctx context.Context, e image.Entry, r io.Reader) (invent
 		return inventory.File{Found: found}, nil
 	}
 	l.programs[e.Path] = true
-	return inventory.File{Found: found, Program: &inventory.Program{Form: form, Size: e.Size, Sums: l.sums.sums()}}, nil
+	return inventory.File{Found: found, Program: &inventory.Program{Form: form, Size: e.Size, BuildID: l.buildID, Sums: l.sums.sums()}}, nil
 }
 
 // offer lets those extractors read a file that want it.
@@ -227,6 +229,9 @@ func (l *layer) ask(ctx context.Context, x Extractor, f File) ([]inventory.Found
 		if err := l.failed(f.Path, fmt.Errorf("%s: %w", x.Name(), err)); err != nil {
 			return nil, err
 		}
+	}
+	if found.BuildID != "" {
+		l.buildID = found.BuildID
 	}
 	if found.Empty() {
 		return nil, nil

@@ -23,7 +23,7 @@ type Config struct {
 	Extractors []Extractor
 	Cache      Cache         // of layers' facts; nil keeps none
 	Caps       image.Caps    // what one layer may cost
-	Parallel   int           // layers at a time; 0 means two, or one on a single processor
+	Parallel   int         // layers at a time; 0 means one for each processor, at most eight
 	Bad        inventory.Bad // files that are known to be bad, nil for none
 	Warn       func(error)   // told what went wrong with the cache, which never fails a scan; may be called concurrently
 }
@@ -36,7 +36,7 @@ type Scanner struct {
 // New returns a scanner.
 func New(c Config) *Scanner {
 	if c.Parallel <= 0 {
-		c.Parallel = min(2, runtime.GOMAXPROCS(0))
+		c.Parallel = min(8, runtime.GOMAXPROCS(0))
 	}
 	if c.Cache == nil {
 		c.Cache = noCache{}

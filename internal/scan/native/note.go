@@ -3,6 +3,7 @@ package native
 import (
 	"bytes"
 	"context"
+	"encoding/hex"
 	"encoding/json"
 	"strings"
 
@@ -14,7 +15,7 @@ import (
 )
 
 // Notes is a [scan.Extractor] of the notes in ELF files that name the package they
-// were built for (https://systemd.io/ELF_PACKAGE_METADATA).
+// were built for (https://systemd.io/ELF_PACKAGE_METADATA), and of their build IDs.
 type Notes struct{}
 
 var _ scan.Extractor = Notes{}
@@ -23,7 +24,7 @@ var _ scan.Extractor = Notes{}
 func (Notes) Name() string { return "elf-note" }
 
 // Version implements [scan.Extractor].
-func (Notes) Version() int { return 1 }
+func (Notes) Version() int { return 2 }
 
 // Wants implements [scan.Extractor]: any ELF file.
 func (Notes) Wants(_ image.Entry, head []byte) bool { return exe.Sniff(head) == exe.ELF }
@@ -34,19 +35,24 @@ func (Notes) Extract(_ context.Context, f scan.File) (inventory.Found, error) {
 	if err != nil {
 		return inventory.Found{}, err
 	}
-	text := bytes.TrimRight(exe.Read(content, content.Size()).Package(), "\x00")
+	info := exe.Read(content, content.Size())
+	found := inventory.Found{BuildID: hex.EncodeToString(info.BuildID[:min(len(info.BuildID), maxBuildID)])}
+	text := bytes.TrimRight(info.Package(), "\x00")
 	if len(text) == 0 {
-		return inventory.Found{}, nil
+		return found, nil
 	}
 	var n note
 	if err := json.Unmarshal(text, &n); err != nil {
-		return inventory.Found{}, fault.Errorf(fault.Invalid, "read the note .note.package: %w", err)
+		return found, fault.Errorf(fault.Invalid, "read the note .note.package: %w", err)
 	}
-	if n.Name == "" {
-		return inventory.Found{}, nil
+	if n.Name != "" {
+		found.Components = []inventory.Component{n.component()}
 	}
-	return inventory.Found{Components: []inventory.Component{n.component()}}, nil
+	return found, nil
 }
+
+// maxBuildID is more than any linker writes, bytes.
+const maxBuildID = 32
 
 // note is the content of .note.package.
 type note struct {
