@@ -23,7 +23,7 @@ type Config struct {
 	Extractors []Extractor
 	Cache      Cache         // of layers' facts; nil keeps none
 	Caps       image.Caps    // what one layer may cost
-	Parallel   int         // layers at a time; 0 means one for each processor, at most eight
+	Parallel   int           // layers at a time; 0 means one for each processor, at most eight
 	Bad        inventory.Bad // files that are known to be bad, nil for none
 	Warn       func(error)   // told what went wrong with the cache, which never fails a scan; may be called concurrently
 }

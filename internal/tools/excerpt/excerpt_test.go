@@ -25,7 +25,8 @@ func TestCut(t *testing.T) {
 		{"a short text is widened", []string{"1.2.3"}, 0, strings.Repeat("a", 22) + "version 1.2.3" + strings.Repeat("b", 30), ""},
 		{
 			"in the order of the file, up to its end",
-			[]string{"anchor", "version 1.2.3"}, 30,
+			[]string{"anchor", "version 1.2.3"},
+			30,
 			strings.Repeat("a", 30) + "version 1.2.3" + strings.Repeat("b", 30) + zeros + strings.Repeat("b", 30) + "anchor" + strings.Repeat("c", 20), "",
 		},
 		{"texts that touch are one part", []string{"version", "1.2.3"}, 29, strings.Repeat("a", 29) + "version 1.2.3" + strings.Repeat("b", 30), ""},

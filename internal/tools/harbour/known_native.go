@@ -177,8 +177,10 @@ func (b *builder) knownStatic(ctx context.Context, f *facts) ([]layer, error) {
 		if err != nil || len(lib) != 1 {
 			return fmt.Errorf("no folder of libraries in the packages (%w)", err)
 		}
-		args := []string{"-static", "-s", "-O1", "-I" + dir + "/usr/include", "-I" + dir + "/usr/include/" + filepath.Base(lib[0]), "-L" + lib[0], "-o", "out/gateway", "gateway.c",
-			"-lsqlite3", "-lpng16", "-lexpat", "-lssl", "-lcrypto", "-lz", "-lm", "-ldl", "-lpthread"}
+		args := []string{
+			"-static", "-s", "-O1", "-I" + dir + "/usr/include", "-I" + dir + "/usr/include/" + filepath.Base(lib[0]), "-L" + lib[0], "-o", "out/gateway", "gateway.c",
+			"-lsqlite3", "-lpng16", "-lexpat", "-lssl", "-lcrypto", "-lz", "-lm", "-ldl", "-lpthread",
+		}
 		if err := os.Mkdir(filepath.Join(dir, "out"), 0o755); err != nil {
 			return err
 		}
