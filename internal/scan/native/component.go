@@ -13,6 +13,7 @@ const sureProvided = 0.99
 
 // components returns what was recognised in the file.
 func (f *file) components(needs []string, soname string, exports func(string) bool) (out []inventory.Component) {
+	exports = asked(exports)
 	for i := range f.rules {
 		r := &f.rules[i]
 		sightings := slices.DeleteFunc(slices.Clone(f.sightings[i]), func(s sighting) bool { return !f.all(r.patterns[s.pattern].also) })
@@ -32,6 +33,24 @@ func (f *file) components(needs []string, soname string, exports func(string) bo
 		}
 	}
 	return compact(out)
+}
+
+// maxAsked bounds the symbols that are looked for in one file: each costs a look
+// through all of them.
+const maxAsked = 64
+
+// asked returns exports, which remembers its answers, and which answers yes when
+// it was asked too often: then code is taken to be in the file.
+func asked(exports func(string) bool) func(string) bool {
+	known := map[string]bool{}
+	return func(name string) bool {
+		is, ok := known[name]
+		if !ok {
+			is = len(known) >= maxAsked || exports(name)
+			known[name] = is
+		}
+		return is
+	}
 }
 
 func (f *file) all(literals []int) bool {
