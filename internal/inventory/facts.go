@@ -108,6 +108,9 @@ func (f *Facts) Weight() int64 {
 	for i := range f.Files {
 		n += f.Files[i].Weight()
 	}
+	for i := range f.Unreadable {
+		n += int64(len(f.Unreadable[i].Path)+len(f.Unreadable[i].Reason)) + 120
+	}
 	return n
 }
 

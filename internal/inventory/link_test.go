@@ -71,3 +71,17 @@ func TestManyIssuesAreCounted(t *testing.T) {
 		t.Errorf("%d parts are unreadable, the first %q", len(got), got[0])
 	}
 }
+
+// TestHardLinksDoNotMultiplyPrograms: a name costs a layer few bytes, and an
+// inventory many.
+func TestHardLinksDoNotMultiplyPrograms(t *testing.T) {
+	f := &Facts{Files: []File{machine("bin/x", "1")}}
+	for i := range maxPrograms + 9 {
+		f.Files = append(f.Files, File{Path: fmt.Sprintf("l%d", i), Hardlink: "bin/x"})
+	}
+	var v Inventory
+	v.Merge([]*Facts{f}, nil)
+	if v.Accounts.Files != maxPrograms || len(v.Unreadable) != 10 {
+		t.Errorf("%d files are accounted for, %d are unreadable", v.Accounts.Files, len(v.Unreadable))
+	}
+}

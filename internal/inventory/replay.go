@@ -8,21 +8,24 @@ import (
 	"strings"
 )
 
-// maxPlaced bounds the components and owned files of one image, copies by hard
-// links included.
-const maxPlaced = 1 << 21
+// What one image may hold, copies by hard links included.
+const (
+	maxPlaced   = 1 << 21 // components and owned files
+	maxPrograms = 1 << 17 // files that can run
+)
 
 // replay is the image's tree as it looks after some of the layers, kept only
 // for the paths that something is known about.
 type replay struct {
-	files  map[string]*placed
-	tree   *tree // of the paths in files
-	count  int   // components and owned files that were placed so far
-	issues []Unreadable
-	more   int     // issues beyond maxIssues
-	loose  []*File // hard links of the layer at hand to what nothing is known of
-	looked int     // bytes of paths that were looked through for them
-	ended  []ended
+	files    map[string]*placed
+	tree     *tree // of the paths in files
+	count    int   // components and owned files that were placed so far
+	programs int   // files that can run, that were
+	issues   []Unreadable
+	more     int     // issues beyond maxIssues
+	loose    []*File // hard links of the layer at hand to what nothing is known of
+	looked   int     // bytes of paths that were looked through for them
+	ended    []ended
 	// removed says of each type of package which layer last took a database away.
 	removed map[Type]removal
 }
@@ -119,6 +122,12 @@ func (r *replay) place(i int, path string, file, before *placed) {
 	if r.count += n; r.count > maxPlaced {
 		r.issue(i, path, "the image has more than %d components and owned files", maxPlaced)
 		return
+	}
+	if file.program != nil {
+		if r.programs++; r.programs > maxPrograms {
+			file.program = nil
+			r.issue(i, path, "the image has more than %d files that can run: this one is not accounted for", maxPrograms)
+		}
 	}
 	known := since(before)
 	for k := range file.found {

@@ -28,6 +28,7 @@ const (
 	maxWeight   = 64 << 20 // bytes of what is known about them, see [inventory.Facts.Weight]
 	maxAgain    = 1 << 30  // bytes that are read once more under other names
 	maxText     = 8 << 10  // bytes of a component's name, version, …
+	maxReason   = 2 << 10  // bytes of what is said of one of them
 	maxProblems = 1000     // unreadable files that are listed one by one
 	headSize    = 512
 )
@@ -105,10 +106,10 @@ func (l *layer) entry(ctx context.Context, e image.Entry, r io.Reader) error {
 	switch e.Type {
 	case image.Whiteout:
 		l.facts.Removed = append(l.facts.Removed, e.Path)
-		return l.over(len(l.facts.Removed))
+		return l.weigh(int64(len(e.Path)+16), len(l.facts.Removed))
 	case image.Opaque:
 		l.facts.Opaque = append(l.facts.Opaque, e.Path)
-		return l.over(len(l.facts.Opaque))
+		return l.weigh(int64(len(e.Path)+16), len(l.facts.Opaque))
 	case image.Regular, image.Directory, image.Symlink, image.Hardlink, image.Char, image.Block, image.FIFO:
 	}
 	l.paths.Add(e.Path, e.Type == image.Directory)
@@ -142,13 +143,14 @@ func (l *layer) keep(path string, f inventory.File) error {
 	}
 	l.known[path] = true
 	l.facts.Files = append(l.facts.Files, f)
-	if l.weight += f.Weight(); l.weight > maxWeight {
-		return fault.Errorf(fault.Invalid, "what is recognised in the layer takes more than %d bytes", maxWeight)
-	}
-	return l.over(len(l.facts.Files))
+	return l.weigh(f.Weight(), len(l.facts.Files))
 }
 
-func (l *layer) over(n int) error {
+// weigh counts bytes of facts, of which there are n of that kind now.
+func (l *layer) weigh(bytes int64, n int) error {
+	if l.weight += bytes; l.weight > maxWeight {
+		return fault.Errorf(fault.Invalid, "what is known about the layer takes more than %d bytes", maxWeight)
+	}
 	if n > maxFacts {
 		return fault.Errorf(fault.Invalid, "the layer has more than %d links, whiteouts and recognised files", maxFacts)
 	}
@@ -257,7 +259,8 @@ func (l *layer) refused(name string, err error) { l.unreadable(name[:min(len(nam
 
 func (l *layer) unreadable(path string, err error) {
 	if l.problems++; l.problems <= maxProblems {
-		l.facts.Unreadable = append(l.facts.Unreadable, inventory.Unreadable{Path: path, Reason: err.Error()})
+		reason := err.Error()
+		l.facts.Unreadable = append(l.facts.Unreadable, inventory.Unreadable{Path: path, Reason: strings.ToValidUTF8(reason[:min(len(reason), maxReason)], "\uFFFD")})
 	}
 }
 

@@ -192,7 +192,8 @@ func (f *elfFile) readSections(shoff uint64, entsize uint16, n int64, names uint
 	}
 	texts := f.bytes(f.sections[names].file, maxNotes)
 	for i := range f.sections {
-		f.sections[i].name = textAt(texts, f.sections[i].text)
+		at := min(int(f.sections[i].text), len(texts))
+		f.sections[i].name = textAt(texts[at:min(len(texts), at+maxSection)], 0)
 	}
 }
 

@@ -86,7 +86,8 @@ const (
 	maxSections = 1 << 16
 	maxNeeded   = 4096
 	maxName     = 4096    // bytes of a name
-	maxNotes    = 1 << 20 // bytes of a section of notes
+	maxSection  = 128     // bytes of a section's name
+	maxNotes    = 1 << 20 // bytes of the sections of notes
 )
 
 // Read reads what the file of that size says about itself.

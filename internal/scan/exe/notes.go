@@ -12,16 +12,17 @@ const (
 
 // note returns what the first note of that owner and type holds.
 func (f *elfFile) note(owner string, kind uint32) []byte {
+	left := int64(maxNotes) // of all: sections may lie over each other
 	for _, s := range f.sections {
 		if s.kind == elf.SHT_NOTE {
-			if d := f.noteIn(s.file, owner, kind); d != nil {
+			if d := f.noteIn(s.file, &left, owner, kind); d != nil {
 				return d
 			}
 		}
 	}
 	for _, s := range f.segments {
 		if s.kind == elf.PT_NOTE {
-			if d := f.noteIn(s.file, owner, kind); d != nil {
+			if d := f.noteIn(s.file, &left, owner, kind); d != nil {
 				return d
 			}
 		}
@@ -29,8 +30,9 @@ func (f *elfFile) note(owner string, kind uint32) []byte {
 	return nil
 }
 
-func (f *elfFile) noteIn(r Range, owner string, kind uint32) []byte {
-	b := f.bytes(r, maxNotes)
+func (f *elfFile) noteIn(r Range, left *int64, owner string, kind uint32) []byte {
+	b := f.bytes(r, *left)
+	*left -= int64(len(b))
 	for len(b) >= 12 {
 		w := f.words(b)
 		n, d, k := int64(w.word()), int64(w.word()), w.word()

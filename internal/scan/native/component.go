@@ -13,7 +13,8 @@ import (
 const sureProvided = 0.99
 
 // components returns what was recognised in the file.
-func (f *file) components(info *exe.Info) (out []inventory.Component) {
+func (f *file) components(read *exe.Info) (out []inventory.Component) {
+	info := &symbols{Info: read, exported: map[string]bool{}, imported: map[string]bool{}}
 	for i := range f.rules {
 		r := &f.rules[i]
 		linked := r.elsewhere(info)
@@ -34,18 +35,48 @@ func (f *file) components(info *exe.Info) (out []inventory.Component) {
 	return compact(out)
 }
 
+// symbols are what is known of a file, with answers about its symbols remembered.
+type symbols struct {
+	*exe.Info
+	exported, imported map[string]bool
+}
+
+// maxAsked bounds the symbols that are looked for in one file: each costs a look
+// through all of them.
+const maxAsked = 64
+
+// exports reports whether the file exports the symbol. What was asked too often
+// is answered with yes: then code is taken to be in the file.
+func (s *symbols) exports(name string) bool { return ask(s.exported, name, true, s.Exports) }
+
+// imports reports whether the file imports the symbol; no, if too many were
+// asked for.
+func (s *symbols) imports(name string) bool { return ask(s.imported, name, false, s.Imports) }
+
+func ask(known map[string]bool, name string, over bool, look func(string) bool) bool {
+	is, ok := known[name]
+	if !ok {
+		is = over
+		if len(known) < maxAsked {
+			is = look(name)
+		}
+		known[name] = is
+	}
+	return is
+}
+
 // provided reports whether the file is a library of the product's own.
-func (p *Product) provided(info *exe.Info) bool { return begins([]string{info.Soname}, p.Provides) }
+func (p *Product) provided(info *symbols) bool { return begins([]string{info.Soname}, p.Provides) }
 
 // elsewhere reports whether the file uses the product's code out of a library.
-func (p *Product) elsewhere(info *exe.Info) bool {
-	return begins(info.Needed, p.Links) || slices.ContainsFunc(p.Defines, info.Imports)
+func (p *Product) elsewhere(info *symbols) bool {
+	return begins(info.Needed, p.Links) || slices.ContainsFunc(p.Defines, info.imports)
 }
 
 // relation says whether the file has the product's code or only what it was built
 // against.
-func (p *Product) relation(s *sighting, info *exe.Info) inventory.Relation {
-	if s.own || p.provided(info) || !p.elsewhere(info) || slices.ContainsFunc(p.Defines, info.Exports) {
+func (p *Product) relation(s *sighting, info *symbols) inventory.Relation {
+	if s.own || p.provided(info) || !p.elsewhere(info) || slices.ContainsFunc(p.Defines, info.exports) {
 		return inventory.Contains
 	}
 	return inventory.Links
