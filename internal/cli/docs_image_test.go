@@ -3,6 +3,7 @@
 package cli_test
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -12,16 +13,22 @@ import (
 
 // pageImages makes the images of the pages as OCI layouts below dir: app, with
 // holes that the carried advisories know, and app2, without them; and fleet, which
-// has something of everything. If shell is set, app and app2 have one of this
-// machine, so that a page can show what a container sees.
+// has something of everything. If shell is set, the last layer of app and app2
+// has one of this machine, so that a page can show what a container sees; else it
+// is the same on every machine.
 func pageImages(t *testing.T, dir string, shell bool) {
 	t.Helper()
-	var base []string
+	base := t.TempDir()
 	if shell {
-		base = []string{t.TempDir()}
 		for _, program := range []string{"sh", "id", "cat", "ls", "touch", "dd", "sleep"} {
-			withLibraries(t, base[0], program)
+			withLibraries(t, base, program)
 		}
+	} else {
+		var tide strings.Builder
+		for hour := range 8760 {
+			fmt.Fprintf(&tide, "%d %d\n", hour, hour*hour%977)
+		}
+		write(t, base, "srv/tide.txt", tide.String())
 	}
 	for name, version := range map[string]string{"app": "3.0.20-1~deb12u2", "app2": "3.0.22-1~deb12u2"} {
 		lodash := map[string]string{"app": "4.17.4", "app2": "4.17.21"}[name]
@@ -29,7 +36,7 @@ func pageImages(t *testing.T, dir string, shell bool) {
 		write(t, release, "etc/os-release", "ID=debian\nVERSION_ID=\"12\"\nVERSION_CODENAME=bookworm\n")
 		write(t, release, "var/lib/dpkg/status", "Package: libssl3\nStatus: install ok installed\nArchitecture: amd64\nSource: openssl\nVersion: "+version+"\n")
 		write(t, modules, "app/node_modules/lodash/package.json", `{"name": "lodash", "version": "`+lodash+`", "license": "MIT"}`+"\n")
-		if err := writeLayout(filepath.Join(dir, name), append([]string{release, modules}, base...)...); err != nil {
+		if err := writeLayout(filepath.Join(dir, name), release, modules, base); err != nil {
 			t.Fatal(err)
 		}
 	}
