@@ -52,8 +52,8 @@ func (f *file) nearest(ctx context.Context, a anchored, block []byte) error {
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			if f.reaching += 2 * reachBlock; f.reaching > maxReaching {
-				f.exceed("more than %d bytes were looked through for versions", maxReaching)
+			if most := min(maxReaching, minReaching+reachTimes*f.content.Size()); f.reaching > most {
+				f.exceed("more than %d bytes were looked through for versions", most)
 				return nil
 			}
 			for _, from := range [2]int64{at + far, at - far - reachBlock} {
@@ -80,6 +80,7 @@ func (f *file) inBlock(from, at int64, re *regexp.Regexp, block []byte, best *lo
 	if err != nil && err != io.EOF { //nolint:errorlint // io.ReaderAt returns it as it is
 		return fmt.Errorf("read: %w", err)
 	}
+	f.reaching += int64(n)
 	bareTexts(block[:n], start == 0, re, func(offset int, text []byte, match []int) {
 		where := start + int64(offset)
 		if d := max(where-at, at-where); d < best.distance {

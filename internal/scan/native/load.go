@@ -63,8 +63,7 @@ func loadFile(fsys fs.FS, name string) ([]Product, error) {
 	if len(content) > maxProductFile {
 		return nil, fault.Errorf(fault.Invalid, "it is larger than %d bytes", maxProductFile)
 	}
-	var products []Product
-	err = yaml.NewDecoder(bytes.NewReader(content), yaml.Strict()).Decode(&products)
+	products, err := decode(content)
 	if err != nil && !errors.Is(err, io.EOF) {
 		return nil, fault.Errorf(fault.Invalid, "%w", err)
 	}
@@ -74,6 +73,17 @@ func loadFile(fsys fs.FS, name string) ([]Product, error) {
 		}
 	}
 	return products, nil
+}
+
+// decode decodes a file of products. The library panics on some malformed lists.
+func decode(content []byte) (products []Product, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			products, err = nil, errors.New("it is not a list of products")
+		}
+	}()
+	err = yaml.NewDecoder(bytes.NewReader(content), yaml.Strict()).Decode(&products)
+	return products, err
 }
 
 // Builtin returns the products that plimsoll knows by itself, without the facts

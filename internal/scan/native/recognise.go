@@ -15,7 +15,9 @@ import (
 const (
 	maxHits      = 1 << 13  // places of one anchor
 	maxMatching  = 16 << 20 // bytes that regular expressions look at
-	maxReaching  = 64 << 20 // bytes that are looked through for bare versions
+	maxReaching  = 64 << 20 // bytes that are looked through for bare versions,
+	minReaching  = 1 << 20  // and of a small file these and reachTimes its size
+	reachTimes   = 4
 	maxVersions  = 64       // different versions of one product
 	maxBarePlace = 4        // places of an anchor near which a bare version is looked for
 	maxMarks     = 256      // versions of distributions
