@@ -67,7 +67,7 @@ func embeddedSBOMTable(w io.Writer, stated []inventory.Stated) {
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", oneLine(componentName(&s.Component)), oneLine(s.Component.Version), s.Verdict, oneLine(s.Detail))
 	}
 	if len(stated) > 0 {
-		fmt.Fprintf(w, "of %d components that SBOMs in the image state, %d are confirmed\n", len(stated), confirmed)
+		fmt.Fprintf(w, "components that SBOMs in the image state: %d, confirmed: %d\n", len(stated), confirmed)
 	}
 }
 

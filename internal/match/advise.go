@@ -85,8 +85,9 @@ func (r *run) advise(c *inventory.Component, t target, fixed, note string, uncle
 		return withCommand("npm: bump "+t.name+" to "+fixed, "npm install "+t.name+"@"+fixed, t.name, fixed)
 	case inventory.PyPI:
 		return withCommand("pip: bump "+t.name+" to "+fixed, "pip install '"+t.name+">="+fixed+"'", t.name, fixed)
+	default:
+		return "upgrade " + t.name + " to " + fixed
 	}
-	return "upgrade " + t.name + " to " + fixed
 }
 
 // upgrade appends the installed packages of a source to a package manager's

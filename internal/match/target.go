@@ -60,6 +60,7 @@ func targetOf(c *inventory.Component, d inventory.Distro) (t target, ok bool) {
 		return target{advisory.PyPI, advisory.PyPI.PackageName(c.Name), c.Version}, true
 	case inventory.Maven:
 		return target{advisory.Maven, c.Namespace + ":" + c.Name, c.Version}, true
+	default:
 	}
 	ecosystem, known := languages[c.Type]
 	if !known {

@@ -45,6 +45,9 @@ func (noCache) Put(string, []byte) error   { return nil }
 func (s *Scanner) key(d v1.Descriptor) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "format %d\n%s\n%s\n", format, d.Digest, d.MediaType)
+	if s.Bad != nil {
+		fmt.Fprintln(&b, "all sums")
+	}
 	for _, x := range s.Extractors {
 		fmt.Fprintf(&b, "%s:%d\n", x.Name(), x.Version())
 	}

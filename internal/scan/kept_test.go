@@ -2,6 +2,8 @@ package scan
 
 import (
 	"bytes"
+	"crypto/md5" //nolint:gosec // what lists hold
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -103,6 +105,34 @@ func TestNewListOfBadFilesIsAsked(t *testing.T) {
 		if len(v.Accounts.Open) != 1 || v.Accounts.Open[0].Standing != want {
 			t.Errorf("with list %v: %+v, want it %s", b, v.Accounts.Open, want)
 		}
+	}
+}
+
+// md5List lists one MD5.
+type md5List string
+
+func (l md5List) Lookup(s inventory.Sums) string {
+	if s.MD5 == string(l) {
+		return "listed"
+	}
+	return ""
+}
+func (md5List) Version() string { return "1" }
+
+// TestListOfAnyFormIsAsked: a layer that looks like one of a distribution whose
+// database needs no MD5 hides nothing from a list of MD5 sums, also when its facts
+// were kept before there was a list.
+func TestListOfAnyFormIsAsked(t *testing.T) {
+	m, _ := imageOf(tarOf(t, file("etc/alpine-release", "3.19"), file("run", "\x7fELF....")))
+	m.Config.Digest = "sha256:4567"
+	cache := Folder{Path: filepath.Join(t.TempDir(), "layers")}
+	if _, err := New(Config{Cache: cache}).Scan(t.Context(), m); err != nil {
+		t.Fatal(err)
+	}
+	sum := md5.Sum([]byte("\x7fELF....")) //nolint:gosec // what lists hold
+	v, err := New(Config{Cache: cache, Bad: md5List(hex.EncodeToString(sum[:]))}).Scan(t.Context(), m)
+	if err != nil || len(v.Accounts.Open) != 1 || v.Accounts.Open[0].Standing != inventory.KnownBad {
+		t.Errorf("%v, %+v: want it known to be bad", err, v.Accounts.Open)
 	}
 }
 

@@ -49,6 +49,7 @@ type layer struct {
 	again      map[string][]string // missed of the first walk, in the second
 	sums       *sums
 	hints      hints
+	allSums    bool             // whatever the hints say
 	buildID    string           // of the file that is being read
 	programs   map[string]bool  // paths of files that can run, or may
 	listed     int              // files that can run
@@ -78,7 +79,7 @@ func (s *Scanner) walk(ctx context.Context, i int, w walker) (*inventory.Facts, 
 func (s *Scanner) newLayer() *layer {
 	return &layer{
 		extractors: s.Extractors, spill: newSpill(), facts: &inventory.Facts{}, known: map[string]bool{},
-		missed: map[string][]string{}, aliases: map[string]alias{}, left: maxAgain, programs: map[string]bool{}, sums: newSums(),
+		missed: map[string][]string{}, aliases: map[string]alias{}, left: maxAgain, programs: map[string]bool{}, sums: newSums(), allSums: s.Bad != nil,
 	}
 }
 
@@ -113,7 +114,9 @@ func (l *layer) entry(ctx context.Context, e image.Entry, r io.Reader) error {
 	case image.Regular, image.Directory, image.Symlink, image.Hardlink, image.Char, image.Block, image.FIFO:
 	}
 	l.paths.Add(e.Path, e.Type == image.Directory)
-	l.hints.see(e.Path)
+	if !l.allSums {
+		l.hints.see(e.Path)
+	}
 	if l.paths.Len() > maxPaths {
 		return fault.Errorf(fault.Invalid, "the paths of the layer take more than %d bytes", maxPaths)
 	}

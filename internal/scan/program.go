@@ -91,7 +91,8 @@ func (h *hints) see(path string) {
 // sums adds up a file in the ways that package databases and lists of bad files
 // use. SHA-256 is always among them; the others are left out where the hints
 // name one database that does not use them, because MD5 alone costs as much as
-// a quarter of the inflating. A record in a form that was left out counts as one
+// a quarter of the inflating; where lists of bad files are asked, which may use
+// any of them, nothing is left out. A record in a form that was left out counts as one
 // of another content.
 type sums struct {
 	md5, sha1, sha256 hash.Hash

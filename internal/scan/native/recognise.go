@@ -18,9 +18,9 @@ const (
 	maxReaching  = 64 << 20 // bytes that are looked through for bare versions,
 	minReaching  = 1 << 20  // and of a small file these and reachTimes its size
 	reachTimes   = 4
-	maxVersions  = 64       // different versions of one product
-	maxBarePlace = 4        // places of an anchor near which a bare version is looked for
-	maxMarks     = 256      // versions of distributions
+	maxVersions  = 64  // different versions of one product
+	maxBarePlace = 4   // places of an anchor near which a bare version is looked for
+	maxMarks     = 256 // versions of distributions
 )
 
 // sighting is a version of a product that a pattern found.

@@ -31,7 +31,7 @@ const (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := errors.New("usage: accuracy CACHE IMAGE...")
+	err := errors.New("usage: accuracy CACHE IMAGE [IMAGE]")
 	if len(os.Args) > 2 {
 		err = run(ctx, os.Args[1], os.Args[2:])
 	}
@@ -81,7 +81,7 @@ func run(ctx context.Context, cache string, images []string) error {
 func peer(ctx context.Context, w io.Writer, cache, name string, truth lists) error {
 	syft := filepath.Join(cache, "peers", "syft")
 	if _, err := os.Stat(syft); err != nil {
-		return nil //nolint:nilerr // it is not asked for
+		return nil // it is not asked for
 	}
 	dir, err := os.MkdirTemp(cache, "peer-")
 	if err != nil {

@@ -105,7 +105,7 @@ func TestSampleOfAPackage(t *testing.T) {
 		}
 	}
 	deb := filepath.Join(t.TempDir(), "thing_1.2.3-1_all.deb")
-	if b, err := exec.CommandContext(t.Context(), "dpkg-deb", "--root-owner-group", "--build", tree, deb).CombinedOutput(); err != nil { //nolint:gosec // a package of the test's own
+	if b, err := exec.CommandContext(t.Context(), "dpkg-deb", "--root-owner-group", "--build", tree, deb).CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, b)
 	}
 	args := []string{"-deb", deb, "-path", "thing.bin", "-product", "thing", "-version", "1.2.3", "-licence", "MIT", "-out", out, "-text", `\x00thing 1.2.3\x00`}

@@ -67,7 +67,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return err
 	}
 	file := r.product + "-" + r.version + ".bin"
-	if err := os.WriteFile(filepath.Join(r.folder, file), bytes, 0o644); err != nil { //nolint:gosec // samples are for all to read
+	if err := os.WriteFile(filepath.Join(r.folder, file), bytes, 0o644); err != nil {
 		return err
 	}
 	_, err = fmt.Fprintf(stdout, "    - {file: %s, version: %q, package: %q, path: %q, sha256: %x, licence: %s}\n",
@@ -145,7 +145,7 @@ func readMember(ctx context.Context, deb, path string) ([]byte, error) {
 		return nil, err
 	}
 	defer os.RemoveAll(dir)
-	if out, err := exec.CommandContext(ctx, "dpkg-deb", "--extract", deb, dir).CombinedOutput(); err != nil { //nolint:gosec // the caller names the package
+	if out, err := exec.CommandContext(ctx, "dpkg-deb", "--extract", deb, dir).CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("unpack %q: %w: %s", deb, err, out)
 	}
 	root, err := os.OpenRoot(dir)

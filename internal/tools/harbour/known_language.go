@@ -82,14 +82,14 @@ func (b *builder) knownNPM(ctx context.Context, f *facts) ([]layer, error) {
 	for p, one := range lock.Packages {
 		name := p[max(0, strings.LastIndex("/"+p, "/node_modules/")):]
 		name = strings.TrimPrefix(name, "node_modules/")
-		switch {
-		case p == "":
+		switch p {
+		case "":
 			if one.Name != "" && one.Version != "" {
 				f.add(fact{"package", "pkg:npm/" + purlName(one.Name), one.Version, ""})
 			}
-		case p == gone:
+		case gone:
 			f.add(fact{"removed", "pkg:npm/" + purlName(name), one.Version, ""})
-		case p == changed:
+		case changed:
 			f.add(fact{"removed", "pkg:npm/" + purlName(name), one.Version, ""}, fact{"package", "pkg:npm/" + purlName(name), "99.1.2", ""})
 		default:
 			f.add(fact{"package", "pkg:npm/" + purlName(name), one.Version, ""})

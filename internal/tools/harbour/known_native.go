@@ -26,7 +26,7 @@ var vendor = []copied{
 	{"redis-tools", "usr/bin/redis-check-rdb", "redis", "cache-engine", []string{"lua 5.1.5"}},
 	{"nginx", "usr/sbin/nginx", "nginx", "frontd", nil},
 	{"haproxy", "usr/sbin/haproxy", "haproxy", "balance", nil},
-	{"mosquitto", "usr/sbin/mosquitto", "mosquitto", "mq", []string{"libwebsockets 4.1.6"}},
+	{"mosquitto", "usr/sbin/mosquitto", "mosquitto", "mq", []string{"libwebsockets 4.1.6"}}, //nolint:misspell // its name
 	{"dnsmasq-base", "usr/sbin/dnsmasq", "dnsmasq", "names", nil},
 	{"curl", "usr/bin/curl", "curl", "fetch", nil},
 	{"libcurl4", "usr/lib/*/libcurl.so.4.*", "curl", "libfetch.so", nil},
