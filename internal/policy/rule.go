@@ -21,7 +21,7 @@ import (
 //	finding    id, advisory, aliases (list), severity (compared with severity.unknown, none, low, medium,
 //	           high, critical), score, fixed ("" if no version is), fixedFor (duration for which a fix has been
 //	           available: 0 without a fix, 200 years if nobody knows since when), exploited, source, component
-//	component  kind, type, namespace, name, version, arch, source (its source package), licences, layers (from
+//	component  kind, type, namespace, name, version, arch, source (its source package), relation, licences, layers (from
 //	           0, the bottom), paths, methods: the last four are lists
 //	image      name (as asked for), gun, digest, platform, local, distro, distroVersion
 //

@@ -66,6 +66,7 @@ var objects = map[string]map[string]*types.FieldType{
 		"version":   field(cel.StringType, func(c *inventory.Component) any { return c.Version }),
 		"arch":      field(cel.StringType, func(c *inventory.Component) any { return c.Arch }),
 		"source":    field(cel.StringType, func(c *inventory.Component) any { return c.SourceName }),
+		"relation":  field(cel.StringType, func(c *inventory.Component) any { return string(c.Relation) }),
 		"licences":  field(stringList, func(c *inventory.Component) any { return c.Licences }),
 		"layers":    field(cel.ListType(cel.IntType), func(c *inventory.Component) any { return layers(c) }),
 		"paths": field(stringList, func(c *inventory.Component) any {
@@ -87,17 +88,21 @@ var objects = map[string]map[string]*types.FieldType{
 }
 
 func layers(c *inventory.Component) []int64 {
-	out := make([]int64, len(c.Evidence))
-	for i, e := range c.Evidence {
-		out[i] = int64(e.Index)
+	out := make([]int64, 0, len(c.Evidence))
+	for _, e := range c.Evidence {
+		if e.End == nil { // it is there
+			out = append(out, int64(e.Index))
+		}
 	}
 	return out
 }
 
 func evidence(c *inventory.Component, get func(inventory.Evidence) string) []string {
-	out := make([]string, len(c.Evidence))
-	for i, e := range c.Evidence {
-		out[i] = get(e)
+	out := make([]string, 0, len(c.Evidence))
+	for _, e := range c.Evidence {
+		if e.End == nil { // it is there
+			out = append(out, get(e))
+		}
 	}
 	return out
 }

@@ -17,7 +17,10 @@ import (
 
 // words are the values that a field can have at all. A rule that compares with
 // another would never deny anything, and nobody would notice.
-var words = map[string][]string{"kind": texts(inventory.Kinds), "type": texts(inventory.Types)}
+var words = map[string][]string{
+	"kind": texts(inventory.Kinds), "type": texts(inventory.Types),
+	"relation": {"", string(inventory.Contains), string(inventory.Links)},
+}
 
 func texts[T ~string](all []T) []string {
 	out := make([]string, len(all))
