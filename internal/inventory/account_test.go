@@ -142,3 +142,25 @@ func TestFoldersOfPackagesAreRemembered(t *testing.T) {
 		}
 	}
 }
+
+// TestOnlyADatabaseSaysWhatIsInstalled: native code that was recognised as a
+// distribution's, or an SBOM, of the same name changes nothing about who owns.
+func TestOnlyADatabaseSaysWhatIsInstalled(t *testing.T) {
+	native := Component{Kind: Native, Type: Deb, Name: "p", Version: "2", Relation: Contains}
+	stated := Component{Kind: OS, Type: Deb, Name: "p", Version: "1"}
+	base := &Facts{Files: []File{machine("usr/bin/p", "1", Found{Method: "native", Components: []Component{native}}), dpkgDatabase(Owned{Path: "usr/bin/p", Sum: "md5:m1"}, Owned{Path: "usr/bin/q"})}}
+	over := &Facts{Files: []File{
+		machine("usr/bin/q", "2"), machine("zz/copy", "3", Found{Method: "native", Components: []Component{native}}),
+		{Path: "zz/sbom", Found: []Found{{Method: "sbom", Components: []Component{stated}, Claimed: []Claim{{Component: stated}}}}},
+	}}
+	var v Inventory
+	v.Merge([]*Facts{base, over}, nil)
+	if diff := cmp.Diff(map[string]Standing{"usr/bin/q": Unknown}, standingsOf(&v)); diff != "" {
+		t.Errorf("open (-want +got):\n%s", diff)
+	}
+	for _, c := range v.Components {
+		if c.Kind == Native && (len(c.Evidence) != 1 || c.Evidence[0].Path != "zz/copy") {
+			t.Errorf("%s is listed for %+v, want the copy only", c.Name, c.Evidence)
+		}
+	}
+}

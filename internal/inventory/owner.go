@@ -38,6 +38,9 @@ func (v *Inventory) owners(r *replay, paths []string) owners {
 	each(r, paths, func(l *located) {
 		for c := range l.Components {
 			one := l.Components[c]
+			if one.Kind == Native || len(l.Claimed) > 0 {
+				continue // recognised or stated, which says nothing of the database
+			}
 			v.distribution(&one)
 			installed[packageKey{one.Type, one.Name}] = owner{v.PURL(&one), int(l.since[c]), one.Kind == OS}
 		}

@@ -223,7 +223,7 @@ func TestTextOfEveryFieldIsChecked(t *testing.T) {
 	vendor.Vendor = "\uFFFD[2Jme"
 	want := inventory.Found{
 		Components: []inventory.Component{vendor},
-		Claimed:    []inventory.Claim{{Component: one}},
+		Claimed:    []inventory.Claim{{}, {Component: one}},
 		Terms:      []inventory.Terms{{Package: "x", Licences: []string{"M\uFFFDIT"}}},
 	}
 	if diff := cmp.Diff(want, found); diff != "" {

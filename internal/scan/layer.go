@@ -1,7 +1,6 @@
 package scan
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -299,11 +298,11 @@ func check(f *inventory.Found) error {
 		kept = append(kept, f.Components[i])
 	}
 	f.Components = kept
-	f.Claimed = slices.DeleteFunc(f.Claimed, func(c inventory.Claim) bool {
-		err := checkText(&c.Component)
-		bad = cmp.Or(bad, err)
-		return err != nil
-	})
+	for i := range f.Claimed {
+		if err := checkText(&f.Claimed[i].Component); err != nil {
+			bad, f.Claimed[i] = err, inventory.Claim{} // that there is a claim tells what the others are
+		}
+	}
 	for i := range f.Terms {
 		clean(f.Terms[i].Licences)
 	}

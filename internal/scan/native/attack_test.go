@@ -33,11 +33,10 @@ func TestSmallFilesCauseLittleWork(t *testing.T) {
 // TestSymbolsAreAskedForOnce: and code is taken to be there after too many.
 func TestSymbolsAreAskedForOnce(t *testing.T) {
 	n := 0
-	known := map[string]bool{}
-	exports := func(name string) bool { return ask(known, name, true, func(string) bool { n++; return false }) }
+	known, look := map[string]bool{}, func(string) bool { n++; return false }
 	for i := range maxAsked + 1 {
 		name := string(rune('a' + i))
-		if first := exports(name); first != (i == maxAsked) || exports(name) != first {
+		if first := ask(known, name, true, look); first != (i == maxAsked) || ask(known, name, true, look) != first {
 			t.Errorf("answer %d is %v", i, first)
 		}
 	}
