@@ -18,6 +18,7 @@ type search struct {
 	path   string
 	sample bool
 	found  []inventory.Secret
+	minor  int // of them, and of those that were left out
 }
 
 // look lets the anchor's rule judge what stands at the place.
@@ -49,8 +50,13 @@ func (s *search) note(kind inventory.SecretKind, at int, redacted, sum string, m
 			return
 		}
 	}
+	if minor = minor || s.sample; minor {
+		if s.minor++; s.minor > maxMinor {
+			return
+		}
+	}
 	line := 1 + bytes.Count(s.text[:at], []byte("\n"))
-	s.found = append(s.found, inventory.Secret{Kind: kind, Path: s.path, Line: line, Redacted: redacted, Sum: sum, Minor: minor || s.sample})
+	s.found = append(s.found, inventory.Secret{Kind: kind, Path: s.path, Line: line, Redacted: redacted, Sum: sum, Minor: minor})
 }
 
 // charset is a set of bytes that tokens are made of.

@@ -20,6 +20,7 @@ import (
 	"strings"
 	"sync"
 
+	"plimsoll/internal/fault"
 	"plimsoll/internal/image"
 	"plimsoll/internal/inventory"
 	"plimsoll/internal/scan"
@@ -34,13 +35,14 @@ const (
 	minSize    = 20      // bytes of the smallest file that is looked at
 	maxSize    = 1 << 20 // bytes of the largest
 	maxSecrets = 100     // of one file
+	maxMinor   = 50      // of them, so that many tokens of no use hide no key
 )
 
 // Name implements [scan.Extractor].
 func (Extractor) Name() string { return "secret" }
 
 // Version implements [scan.Extractor].
-func (Extractor) Version() int { return 1 }
+func (Extractor) Version() int { return 2 }
 
 // Wants implements [scan.Extractor]: text of a size that configurations have.
 func (Extractor) Wants(e image.Entry, head []byte) bool {
@@ -76,7 +78,11 @@ func (Extractor) Extract(_ context.Context, f scan.File) (inventory.Found, error
 	s.byName(path.Base(f.Path))
 	s.azureClients()
 	find(s.text, s.look)
-	return inventory.Found{Secrets: s.found}, nil
+	found := inventory.Found{Secrets: s.found}
+	if len(s.found) >= maxSecrets {
+		return found, fault.Errorf(fault.Invalid, "it has %d secrets, and was not searched further", maxSecrets)
+	}
+	return found, nil
 }
 
 // samples are folders whose keys and tokens were published, or made for a test.

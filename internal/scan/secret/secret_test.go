@@ -270,8 +270,23 @@ func TestSecretsOfOneFileAreBounded(t *testing.T) {
 	for i := range uint64(maxSecrets * 3) {
 		b.WriteString(withSum("ghp_", i) + "\n")
 	}
-	if got := searched(t, "a", b.String()); len(got) != maxSecrets {
-		t.Errorf("%d secrets", len(got))
+	found, err := Extractor{}.Extract(t.Context(), scantest.File("a", []byte(b.String())))
+	if len(found.Secrets) != maxSecrets || err == nil {
+		t.Errorf("%d secrets, %v: want a word about the rest", len(found.Secrets), err)
+	}
+}
+
+// TestMinorSecretsHideNoOther: whoever wants to hide a token could put many of no
+// use before it.
+func TestMinorSecretsHideNoOther(t *testing.T) {
+	var b strings.Builder
+	for i := range uint64(maxSecrets * 3) {
+		b.WriteString("AIza" + mixed(35, i) + "\n")
+	}
+	b.WriteString(withSum("ghp_", 1) + "\n")
+	found, err := Extractor{}.Extract(t.Context(), scantest.File("a", []byte(b.String())))
+	if n := len(found.Secrets); err != nil || n != maxMinor+1 || found.Secrets[n-1].Minor {
+		t.Errorf("%d secrets, %v: want %d minor ones and the token", n, err, maxMinor)
 	}
 }
 
@@ -284,7 +299,7 @@ func FuzzExtract(f *testing.F) {
 	f.Add("a", "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n")
 	f.Fuzz(func(t *testing.T, path, content string) {
 		found, err := Extractor{}.Extract(t.Context(), scantest.File(path, []byte(content)))
-		if err != nil || len(found.Secrets) > maxSecrets+1 {
+		if (err != nil) != (len(found.Secrets) >= maxSecrets) || len(found.Secrets) > maxSecrets+1 {
 			t.Errorf("%d secrets, %v", len(found.Secrets), err)
 		}
 		for _, s := range found.Secrets {
