@@ -64,7 +64,7 @@ func (d document) cyclonedx() *cdx.BOM {
 func (d document) component(i int) cdx.Component {
 	c := &d.Components[i]
 	pairs := make([]string, 0, 6+10*len(c.Evidence))
-	for _, e := range c.Evidence {
+	for _, e := range c.present() {
 		pairs = append(pairs, "plimsoll:layer", string(e.Layer), "plimsoll:layerIndex", strconv.Itoa(e.Index), "plimsoll:path", e.Path,
 			"plimsoll:method", e.Method, "plimsoll:confidence", decimal(e.sure()))
 	}
@@ -96,7 +96,7 @@ func (d document) evidence(c *Component) *cdx.Evidence {
 	var methods []cdx.EvidenceIdentityMethod
 	var occurrences []cdx.EvidenceOccurrence
 	sure := 0.0
-	for _, e := range c.Evidence {
+	for _, e := range c.present() {
 		sure = max(sure, e.sure())
 		methods = append(methods, cdx.EvidenceIdentityMethod{
 			Technique: technique(c, e.Method), Confidence: float(e.sure()), Value: e.Method + ": " + e.Path,

@@ -205,3 +205,19 @@ func ExampleInventory_PURL() {
 	fmt.Fprintln(os.Stdout, v.PURL(&inventory.Component{Kind: inventory.OS, Type: inventory.Apk, Namespace: "alpine", Name: "musl", Version: "1.2.4-r2", Arch: "x86_64"}))
 	// Output: pkg:apk/alpine/musl@1.2.4-r2?arch=x86_64&distro=alpine-3.19.1
 }
+
+// TestWhatLayersTookAwayIsNoEvidence: a document does not name the removed copy
+// of what is still there elsewhere.
+func TestWhatLayersTookAwayIsNoEvidence(t *testing.T) {
+	for name, of := range writers() {
+		t.Run(name, func(t *testing.T) {
+			v := sample()
+			e := v.Components[0].Evidence[0]
+			e.Path, e.End = "gone/with/a/layer", &inventory.End{Index: e.Index + 1, How: "removed"}
+			v.Components[0].Evidence = append(v.Components[0].Evidence, e)
+			if b := written(t, of(v)); bytes.Contains(b, []byte(e.Path)) {
+				t.Errorf("%q is in the document", e.Path)
+			}
+		})
+	}
+}

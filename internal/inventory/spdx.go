@@ -158,9 +158,9 @@ func (d document) spdxPackage(i int) spdxPackage {
 	if c.Owner != "" {
 		p.Comment = "brought by " + c.Owner
 	}
-	seen := make([]string, len(c.Evidence))
-	for k, e := range c.Evidence {
-		seen[k] = fmt.Sprintf("%s in layer %d %s: %s (confidence %s)", e.Method, e.Index, e.Layer, e.Path, decimal(e.sure()))
+	var seen []string
+	for _, e := range c.present() {
+		seen = append(seen, fmt.Sprintf("%s in layer %d %s: %s (confidence %s)", e.Method, e.Index, e.Layer, e.Path, decimal(e.sure())))
 	}
 	p.SourceInfo = strings.Join(seen, "; ")
 	return p

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"regexp"
+	"slices"
 	"strconv"
 )
 
@@ -25,6 +26,12 @@ func (d document) serial(standard string) string {
 
 // sure returns the confidence of the evidence; where none is stated it is 1.
 func (e *Evidence) sure() float64 { return cmp.Or(e.Confidence, 1) }
+
+// present returns the evidence that is still in the image: the standards have no
+// word for a file that a later layer took away from below a component.
+func (c *Component) present() []Evidence {
+	return slices.DeleteFunc(slices.Clone(c.Evidence), func(e Evidence) bool { return e.End != nil })
+}
 
 // decimal writes a confidence as short as it can be read back.
 func decimal(f float64) string { return strconv.FormatFloat(f, 'g', -1, 64) }

@@ -16,6 +16,7 @@ const (
 	byTable    = 0.9 // name and classes are those of a well-known one
 	byManifest = 0.8 // the manifest names a group
 	byClasses  = 0.5 // the group is where its classes are
+	byName     = 0.3 // nothing tells the group
 )
 
 // record is what one pom.properties or pom.xml says.
@@ -170,10 +171,28 @@ func (w *walker) guess(j *jar, file fileName, merged bool) (coordinates, float64
 	if c.group = j.groupStated(); c.group != "" {
 		return c, byManifest
 	}
-	if c.group = j.listing.packages.group(c.artifact); c.group == "" || c.artifact == "" {
+	if c.artifact == "" {
 		return coordinates{}, 0
 	}
-	return c, byClasses
+	if c.group = j.listing.packages.group(c.artifact); c.group != "" {
+		return c, byClasses
+	}
+	return j.ungrouped(c, file)
+}
+
+// ungrouped returns c with the group that its name as a bundle begins with, or
+// with its own name, as artifacts had that are older than the custom of domains.
+// A file whose name states no version must be a bundle to count at all.
+func (j *jar) ungrouped(c coordinates, file fileName) (coordinates, float64) {
+	if group, ok := strings.CutSuffix(j.word("bundle-symbolicname"), "."+c.artifact); ok && group != "" {
+		c.group = group
+		return c, byName
+	}
+	if file.version == "" {
+		return coordinates{}, 0
+	}
+	c.group = c.artifact
+	return c, byName
 }
 
 // groupStated returns the group that the manifest names: as plugins of Jenkins

@@ -43,9 +43,9 @@ func (Extractor) Name() string { return "java" }
 // hashes have different versions.
 func (x Extractor) Version() int {
 	if x.Hashes == nil {
-		return 1
+		return 2
 	}
-	return 1 + int(x.Hashes.Edition())<<8
+	return 2 + int(x.Hashes.Edition())<<8
 }
 
 // Wants implements [scan.Extractor]: files named like Java archives, any other

@@ -60,7 +60,10 @@ func TestGuesses(t *testing.T) {
 	}{
 		{"toolkit-1.4.jar", class("org/example/toolkit/A", "org/example/toolkit/b/C", "module-info"), []string{"org.example/toolkit 1.4 (0.5)"}},
 		{"toolkit-1.4.jar", append(class("org/apache/toolkit/A", "org/apache/toolkit/B", "org/apache/other/C"), manifest("")), []string{"org.apache.toolkit/toolkit 1.4 (0.5)"}},
-		{"toolkit-1.4.jar", class("A", "b/C"), nil},
+		{"toolkit-1.4.jar", class("A", "b/C"), []string{"toolkit/toolkit 1.4 (0.3)"}},
+		{"words-2.0.jar", []member{manifest(""), {name: "words.txt"}}, []string{"words/words 2.0 (0.3)"}},
+		{"toolkit.jar", append(class("A"), manifest("Bundle-SymbolicName: org.example.toolkit;singleton:=true\nBundle-Version: 1.4.0\n")), []string{"org.example/toolkit 1.4.0 (0.3)"}},
+		{"runtime.jar", append(class("A"), manifest("Specification-Version: 1.8\n")), nil},
 		{"toolkit.jar", class("org/example/toolkit/A"), nil},
 		{"x.jar", append(class("org/example/toolkit/A"), manifest("Implementation-Title: toolkit\nImplementation-Version: 1.4\n")), []string{"org.example/toolkit 1.4 (0.5)"}},
 		{"play_2.13-2.8.1.jar", append(class("play/A"), manifest("Implementation-Vendor-Id: com.typesafe.play\n")), []string{"com.typesafe.play/play_2.13 2.8.1 (0.8)"}},

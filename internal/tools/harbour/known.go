@@ -20,7 +20,7 @@ import (
 // Beside each lies a list of what is in it, NAME.tsv.
 var known = map[string][]func(*builder, context.Context, *facts) ([]layer, error){
 	"known": {
-		(*builder).knownSystem, (*builder).knownGo, (*builder).knownNPM, (*builder).knownPython, (*builder).knownVendor,
+		(*builder).knownSystem, (*builder).knownGo, (*builder).knownNPM, (*builder).knownPython, (*builder).knownVendor, (*builder).knownModern,
 		(*builder).knownStatic, (*builder).knownJava, (*builder).knownNotes,
 	},
 	"known-rpm": {(*builder).knownRPM, (*builder).knownVendor, (*builder).knownGo, (*builder).knownJava},

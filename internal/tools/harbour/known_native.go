@@ -58,14 +58,57 @@ var vendor = []copied{
 	{"gpg", "usr/bin/gpg", "gnupg", "privacy", nil},
 }
 
+// modern are those of a later release of Debian.
+var modern = []copied{
+	{"tmux", "usr/bin/tmux", "tmux", "panes", nil},
+	{"wget", "usr/bin/wget", "wget", "getter", nil},
+	{"nmap", "usr/bin/nmap", "nmap", "chart", nil},
+	{"socat", "usr/bin/socat1", "socat", "pipe", nil},
+	{"ethtool", "usr/sbin/ethtool", "ethtool", "nic", nil},
+	{"findutils", "usr/bin/find", "findutils", "seek", nil},
+	{"grep", "usr/bin/grep", "grep", "match", nil},
+	{"sed", "usr/bin/sed", "sed", "edit", nil},
+	{"tar", "usr/bin/tar", "tar", "pack", nil},
+	{"make", "usr/bin/make", "make", "build", nil},
+	{"ninja-build", "usr/bin/ninja", "ninja", "assassin", nil},
+	{"postfix", "usr/lib/postfix/sbin/master", "postfix", "post", nil},
+	{"libssl3t64", "usr/lib/*/libcrypto.so.3", "openssl", "libc3.so", nil},
+	{"libcurl4t64", "usr/lib/*/libcurl.so.4.*", "curl", "libfetch4.so", nil},
+	{"libsqlite3-0", "usr/lib/*/libsqlite3.so.0.8.6", "sqlite", "libs3.so", nil},
+	{"libgnutls30t64", "usr/lib/*/libgnutls.so.30.*", "gnutls", "libtls30.so", nil},
+	{"libgcrypt20", "usr/lib/*/libgcrypt.so.20.*", "libgcrypt", "libgc.so", nil},
+	{"libexpat1", "usr/lib/*/libexpat.so.1.*", "expat", "libx1.so", nil},
+	{"libpng16-16t64", "usr/lib/*/libpng16.so.16.*", "libpng", "libpic16.so", nil},
+	{"libtiff6", "usr/lib/*/libtiff.so.6.*", "libtiff", "libpic6.so", nil},
+	{"libnghttp2-14", "usr/lib/*/libnghttp2.so.14.*", "nghttp2", "libh2.so", nil},
+	{"libssh2-1t64", "usr/lib/*/libssh2.so.1.*", "libssh2", "libssh1.so", nil},
+	{"libxslt1.1", "usr/lib/*/libxslt.so.1.*", "libxslt", "libsheet.so", nil},
+	{"libharfbuzz0b", "usr/lib/*/libharfbuzz.so.0.*", "harfbuzz", "libshape.so", nil},
+	{"libde265-0", "usr/lib/*/libde265.so.0.*", "libde265", "libvideo.so", nil},
+	{"libmicrohttpd12t64", "usr/lib/*/libmicrohttpd.so.12.*", "libmicrohttpd", "libtiny.so", nil},
+	{"liblz4-1", "usr/lib/*/liblz4.so.1.*", "lz4", "libq4.so", nil},
+	{"zlib1g", "usr/lib/*/libz.so.1.*", "zlib", "libz1.so", nil},
+}
+
 // knownVendor makes the layer of copied files.
 func (b *builder) knownVendor(ctx context.Context, f *facts) ([]layer, error) {
-	root, err := b.root(ctx, "security")
+	return b.copies(ctx, f, "security", "vendor", vendor)
+}
+
+// knownModern makes one of those of a later release, for which fewer of the
+// patterns were written.
+func (b *builder) knownModern(ctx context.Context, f *facts) ([]layer, error) {
+	return b.copies(ctx, f, "next", "modern", modern)
+}
+
+// copies makes the layer of a list, in opt/folder, out of an archive's packages.
+func (b *builder) copies(ctx context.Context, f *facts, archive, folder string, list []copied) ([]layer, error) {
+	root, err := b.root(ctx, archive)
 	if err != nil {
 		return nil, err
 	}
 	var names []string
-	for _, c := range vendor {
+	for _, c := range list {
 		names = append(names, c.pkg)
 	}
 	packages, err := root.Find(ctx, names...)
@@ -88,19 +131,19 @@ func (b *builder) knownVendor(ctx context.Context, f *facts) ([]layer, error) {
 	for i := range db.records {
 		version[db.records[i].field("Package")] = upstream(db.records[i].field("Version"))
 	}
-	for _, c := range vendor {
+	for _, c := range list {
 		if c.product == "" {
 			continue
 		}
-		at := "opt/vendor/" + c.as
+		at := "opt/" + folder + "/" + c.as
 		f.add(fact{"native", c.product, version[c.pkg], at})
 		for _, more := range c.also {
 			product, v, _ := strings.Cut(more, " ")
 			f.add(fact{"native", product, v, at})
 		}
 	}
-	l, err := b.layout.once(keyOf("known vendor", fmt.Sprint(packages, vendor)), "COPY vendor /opt/vendor", func(t *tree) error {
-		for _, c := range vendor {
+	l, err := b.layout.once(keyOf("known "+folder, fmt.Sprint(packages, list)), "COPY "+folder+" /opt/"+folder, func(t *tree) error {
+		for _, c := range list {
 			if c.product == "" {
 				continue
 			}
@@ -108,7 +151,7 @@ func (b *builder) knownVendor(ctx context.Context, f *facts) ([]layer, error) {
 			if err != nil {
 				return fmt.Errorf("%s: %w", c.pkg, err)
 			}
-			if err := t.file("opt/vendor/"+c.as, 0o755, string(content)); err != nil {
+			if err := t.file("opt/"+folder+"/"+c.as, 0o755, string(content)); err != nil {
 				return err
 			}
 		}
@@ -137,31 +180,72 @@ int main(void) {
 }
 `
 
-// static are the libraries of the gateway, by the packages to build with.
-var static = map[string]string{"libssl-dev": "openssl", "zlib1g-dev": "zlib", "libexpat1-dev": "expat", "libpng-dev": "libpng", "libsqlite3-dev": "sqlite"}
+// courier holds libraries of which it prints nothing; what it does not call is
+// left out of it.
+const courier = `#include <expat.h>
+#include <lauxlib.h>
+#include <lz4.h>
+#include <openssl/ssl.h>
+int main(int n, char **v) {
+	char out[64];
+	SSL *s = SSL_new(SSL_CTX_new(TLS_client_method()));
+	return SSL_connect(s) + LZ4_compress_default(v[0], out, 8, 64) + luaL_loadstring(luaL_newstate(), v[0]) + XML_Parse(XML_ParserCreate(0), v[0], 1, n);
+}
+`
 
-// knownStatic makes the layer of a static, stripped C program, built with the
-// machine's compiler.
-func (b *builder) knownStatic(ctx context.Context, f *facts) ([]layer, error) {
+// A linked program is static, stripped, and built of libraries of Debian's.
+type linked struct {
+	name, source string
+	products     map[string]string // by the packages to build with
+	args         []string          // of the compiler
+}
+
+var programs = []linked{
+	{
+		"gateway", gateway,
+		map[string]string{"libssl-dev": "openssl", "zlib1g-dev": "zlib", "libexpat1-dev": "expat", "libpng-dev": "libpng", "libsqlite3-dev": "sqlite"},
+		[]string{"-O1", "-lsqlite3", "-lpng16", "-lexpat", "-lssl", "-lcrypto", "-lz", "-lm", "-ldl", "-lpthread"},
+	},
+	{
+		"courier", courier,
+		map[string]string{"libssl-dev": "openssl", "liblz4-dev": "lz4", "liblua5.4-dev": "lua", "libexpat1-dev": "expat"},
+		[]string{"-O2", "-ffunction-sections", "-Wl,--gc-sections", "-llz4", "-llua5.4", "-lexpat", "-lssl", "-lcrypto", "-lm", "-ldl", "-lpthread"},
+	},
+}
+
+// knownStatic makes the layers of static C programs, built with the machine's
+// compiler.
+func (b *builder) knownStatic(ctx context.Context, f *facts) (all []layer, err error) {
+	for _, p := range programs {
+		l, err := b.linked(ctx, f, p)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, l)
+	}
+	return all, nil
+}
+
+func (b *builder) linked(ctx context.Context, f *facts, p linked) (layer, error) {
 	root, err := b.root(ctx, "security")
 	if err != nil {
-		return nil, err
+		return layer{}, err
 	}
-	names := keys(static)
+	names := keys(p.products)
 	slices.Sort(names)
 	packages, err := root.Find(ctx, names...)
 	if err != nil {
-		return nil, err
+		return layer{}, err
 	}
 	db, err := b.records(ctx, root, packages)
 	if err != nil {
-		return nil, err
+		return layer{}, err
 	}
 	for i := range db.records {
 		r := &db.records[i]
-		f.add(fact{"native", static[r.field("Package")], upstream(r.field("Version")), "usr/local/bin/gateway"})
+		f.add(fact{"native", p.products[r.field("Package")], upstream(r.field("Version")), "usr/local/bin/" + p.name})
 	}
-	l, err := b.layout.once(keyOf("known static", gateway, fmt.Sprint(packages)), "COPY gateway /usr/local/bin/gateway", func(t *tree) error {
+	return b.layout.once(keyOf("known static", p.source, fmt.Sprint(p.args, packages)), "COPY "+p.name+" /usr/local/bin/"+p.name, func(t *tree) error {
 		dir, err := os.MkdirTemp(b.cache, "work-")
 		if err != nil {
 			return err
@@ -170,26 +254,28 @@ func (b *builder) knownStatic(ctx context.Context, f *facts) ([]layer, error) {
 		if err := root.Unpack(ctx, packages, dir); err != nil {
 			return err
 		}
-		if err := os.WriteFile(filepath.Join(dir, "gateway.c"), []byte(gateway), 0o600); err != nil {
-			return err
-		}
-		lib, err := filepath.Glob(filepath.Join(dir, "usr/lib/*-linux-gnu"))
-		if err != nil || len(lib) != 1 {
-			return fmt.Errorf("no folder of libraries in the packages (%w)", err)
-		}
-		args := []string{
-			"-static", "-s", "-O1", "-I" + dir + "/usr/include", "-I" + dir + "/usr/include/" + filepath.Base(lib[0]), "-L" + lib[0], "-o", "out/gateway", "gateway.c",
-			"-lsqlite3", "-lpng16", "-lexpat", "-lssl", "-lcrypto", "-lz", "-lm", "-ldl", "-lpthread",
-		}
-		if err := os.Mkdir(filepath.Join(dir, "out"), 0o755); err != nil {
-			return err
-		}
-		if err := command(ctx, dir, nil, "cc", args...); err != nil {
+		if err := p.compile(ctx, dir); err != nil {
 			return err
 		}
 		return t.folder(filepath.Join(dir, "out"), "usr/local/bin")
 	})
-	return []layer{l}, err
+}
+
+// compile builds the program with the packages in dir, into dir/out.
+func (p *linked) compile(ctx context.Context, dir string) error {
+	if err := os.WriteFile(filepath.Join(dir, "main.c"), []byte(p.source), 0o600); err != nil {
+		return err
+	}
+	lib, err := filepath.Glob(filepath.Join(dir, "usr/lib/*-linux-gnu"))
+	if err != nil || len(lib) != 1 {
+		return fmt.Errorf("no folder of libraries in the packages (%w)", err)
+	}
+	if err := os.Mkdir(filepath.Join(dir, "out"), 0o755); err != nil {
+		return err
+	}
+	include := dir + "/usr/include"
+	args := []string{"-static", "-s", "-I" + include, "-I" + include + "/" + filepath.Base(lib[0]), "-I" + include + "/lua5.4", "-L" + lib[0], "-o", "out/" + p.name, "main.c"}
+	return command(ctx, dir, nil, "cc", append(args, p.args...)...)
 }
 
 // knownNotes makes the layer of programs that carry an inventory: one as
