@@ -3,6 +3,7 @@ package inventory
 import (
 	"cmp"
 	"slices"
+	"strings"
 )
 
 // Bad says what is known of bad files by their content.
@@ -98,8 +99,14 @@ func (o *owners) standing(e *Executable, path string) Standing {
 }
 
 // keeps reports whether the distribution's package has the file as it brought
-// it, as far as its record tells.
+// it, as far as its record tells. Packages of third parties install below opt and
+// usr/local, and what they bundle is mended by no distribution.
 func (o *owners) keeps(path string, file *placed) bool {
+	for _, foreign := range []string{"opt/", "srv/", "usr/local/", "home/"} {
+		if strings.HasPrefix(path, foreign) {
+			return false
+		}
+	}
 	e := Executable{Index: file.layer, Program: *file.program}
 	switch o.standing(&e, path) {
 	case Packaged, Unchecked:

@@ -115,11 +115,12 @@ func TestNativeCodeOfPackages(t *testing.T) {
 	module := Found{Method: "gobinary", Components: []Component{{Kind: Library, Type: Golang, Name: "m", Version: "1"}}}
 	facts := &Facts{Files: []File{
 		machine("kept", "1", zlib), machine("changed", "2", zlib), machine("alone", "3", zlib), machine("go", "4", module),
-		dpkgDatabase(Owned{Path: "kept", Sum: "md5:m1"}, Owned{Path: "changed", Sum: "md5:m1"}, Owned{Path: "go", Sum: "md5:m4"}),
+		machine("opt/vendor/tool", "5", zlib),
+		dpkgDatabase(Owned{Path: "kept", Sum: "md5:m1"}, Owned{Path: "changed", Sum: "md5:m1"}, Owned{Path: "go", Sum: "md5:m4"}, Owned{Path: "opt/vendor/tool", Sum: "md5:m5"}),
 	}}
 	v := &Inventory{}
 	v.Merge([]*Facts{facts}, nil)
-	want := []string{"p@1: 0 var/lib/dpkg/status", "zlib@1: 0 alone, 0 changed", "m@1: 0 go"}
+	want := []string{"p@1: 0 var/lib/dpkg/status", "zlib@1: 0 alone, 0 changed, 0 opt/vendor/tool", "m@1: 0 go"}
 	if diff := cmp.Diff(want, seen(v)); diff != "" {
 		t.Errorf("components (-want +got):\n%s", diff)
 	}

@@ -168,9 +168,7 @@ func (v *Inventory) sort() {
 func sortComponents(all []Component) {
 	for i := range all {
 		e := all[i].Evidence
-		slices.SortFunc(e, func(a, b Evidence) int {
-			return cmp.Or(a.End.compare(b.End), cmp.Compare(a.Index, b.Index), cmp.Compare(a.Path, b.Path), cmp.Compare(a.Method, b.Method), cmp.Compare(b.Confidence, a.Confidence))
-		})
+		slices.SortFunc(e, compareEvidence)
 		all[i].Evidence = slices.CompactFunc(e, func(a, b Evidence) bool {
 			return a.Index == b.Index && a.Path == b.Path && a.Method == b.Method && a.End.compare(b.End) == 0
 		})
@@ -179,4 +177,10 @@ func sortComponents(all []Component) {
 		return cmp.Or(cmp.Compare(a.Type, b.Type), cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name),
 			cmp.Compare(a.Version, b.Version), cmp.Compare(a.Arch, b.Arch), cmp.Compare(a.Owner, b.Owner), cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Relation, b.Relation))
 	})
+}
+
+// compareEvidence puts what is there before what was, lower layers before higher
+// ones, and what is sure before what is less so.
+func compareEvidence(a, b Evidence) int {
+	return cmp.Or(a.End.compare(b.End), cmp.Compare(a.Index, b.Index), cmp.Compare(b.Confidence, a.Confidence), cmp.Compare(a.Path, b.Path), cmp.Compare(a.Method, b.Method))
 }

@@ -1,7 +1,6 @@
 package inventory
 
 import (
-	"cmp"
 	"slices"
 	"strings"
 )
@@ -168,8 +167,6 @@ func (c *checker) look(p product) (verdict Verdict, detail string) {
 // merged returns both lists of evidence in the order that inventories have.
 func merged(a, b []Evidence) []Evidence {
 	all := append(slices.Clip(a), b...)
-	slices.SortFunc(all, func(a, b Evidence) int {
-		return cmp.Or(cmp.Compare(a.Index, b.Index), cmp.Compare(a.Path, b.Path), cmp.Compare(a.Method, b.Method))
-	})
+	slices.SortFunc(all, compareEvidence)
 	return slices.Compact(all)
 }
