@@ -159,7 +159,7 @@ func script(ext []byte) bool {
 // code.
 func data(ext []byte) bool {
 	switch string(ext) {
-	case "h", "hpp", "hh", "hxx", "inc", "inl", "tcc", "ipp", "idl", "pxd", "pyi", "pyc", "a", "la", "pc", "cmake", "m4",
+	case "h", "hpp", "hh", "hxx", "inc", "inl", "tcc", "ipp", "idl", "pxd", "pyi", "pyc", "la", "pc", "cmake", "m4",
 		"gz", "xz", "bz2", "zst", "png", "svg", "gif", "jpg", "jpeg", "ico", "xpm", "webp", "ttf", "otf", "woff", "woff2", "eot", "pfb", "afm",
 		"mo", "po", "qm", "html", "htm", "css", "scss", "less", "map", "md", "txt", "rst", "pod", "tex", "sty", "pdf", "ps", "xml", "xsl", "xsd", "dtd", "rng",
 		"json", "yaml", "yml", "toml", "ini", "conf", "cfg", "csv", "tsv", "dat", "properties", "sql",

@@ -45,7 +45,7 @@ const (
 func (Extractor) Name() string { return "dpkg" }
 
 // Version implements [scan.Extractor].
-func (Extractor) Version() int { return 3 }
+func (Extractor) Version() int { return 4 }
 
 // Wants implements [scan.Extractor].
 func (Extractor) Wants(e image.Entry, head []byte) bool {
