@@ -1,32 +1,15 @@
 package cpan
 
 import (
-	"os"
-	"path/filepath"
 	"testing"
-
-	"github.com/google/go-cmp/cmp"
 
 	"plimsoll/internal/scan/scantest"
 )
 
-func testdata(t testing.TB, name string) string {
-	t.Helper()
-	b, err := os.ReadFile(filepath.Join("testdata", name))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(b)
-}
-
 func TestExtract(t *testing.T) {
-	for _, test := range []struct {
-		name, path, content string
-		want, owned         []string
-		unless              string
-	}{
+	scantest.Run(t, Extractor{}, []scantest.Case{
 		{
-			"cpanm", "usr/local/share/perl5/x86_64-linux-gnu/.meta/URI-5.35/install.json", testdata(t, "install.json"),
+			"cpanm", "usr/local/share/perl5/x86_64-linux-gnu/.meta/URI-5.35/install.json", scantest.Data(t, "install.json"),
 			[]string{"OALDERS/URI 5.35"},
 			nil, "",
 		},
@@ -38,38 +21,14 @@ func TestExtract(t *testing.T) {
 			[]string{"usr/local/bin/tiny HTTP-Tiny ", "usr/local/lib/perl5/auto/HTTP/Tiny/Tiny.so HTTP-Tiny "},
 			"",
 		},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			if !scantest.Wants(Extractor{}, test.path, []byte(test.content)) {
-				t.Error("not wanted")
-			}
-			found, err := Extractor{}.Extract(t.Context(), scantest.File(test.path, []byte(test.content)))
-			if err != nil {
-				t.Fatal(err)
-			}
-			if diff := cmp.Diff(test.want, scantest.Summary(found.Components)); diff != "" || found.Unless != test.unless {
-				t.Errorf("unless %q, components (-want +got):\n%s", found.Unless, diff)
-			}
-			var owned []string
-			for _, o := range found.Owned {
-				owned = append(owned, o.Path+" "+o.Package+" "+o.Sum)
-			}
-			if diff := cmp.Diff(test.owned, owned); diff != "" {
-				t.Errorf("owned (-want +got):\n%s", diff)
-			}
-		})
-	}
+	})
 }
 
 func TestExtractRefuses(t *testing.T) {
-	for path, content := range map[string]string{
+	scantest.Refuses(t, Extractor{}, map[string]string{
 		"x/.meta/a/install.json": `{"version": "1"}`,
 		"x/.meta/b/install.json": `{`,
-	} {
-		if _, err := (Extractor{}).Extract(t.Context(), scantest.File(path, []byte(content))); err == nil {
-			t.Errorf("%s: %.60q is taken", path, content)
-		}
-	}
+	})
 }
 
 func TestWants(t *testing.T) {
