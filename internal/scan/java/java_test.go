@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -129,14 +130,14 @@ func TestMergedLibraries(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		own := ""
+		var own strings.Builder
 		for i, s := range scantest.Summary(found.Components) {
 			if len(found.Components[i].Evidence) == 0 {
-				own += s
+				own.WriteString(s)
 			}
 		}
-		if own != self || len(found.Components) != 3 {
-			t.Errorf("%s: the archive itself is %q, want %q of %d", name, own, self, len(found.Components))
+		if own.String() != self || len(found.Components) != 3 {
+			t.Errorf("%s: the archive itself is %q, want %q of %d", name, own.String(), self, len(found.Components))
 		}
 	}
 }
