@@ -63,7 +63,7 @@ func (s *Scanner) imageKey(m *image.Image) string {
 		return ""
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "inventory\n%s\n%s\n", m.Manifest.Digest, m.Config.Digest)
+	fmt.Fprintf(&b, "inventory 2\n%s\n%s\n", m.Manifest.Digest, m.Config.Digest)
 	for _, d := range m.Layers {
 		fmt.Fprintln(&b, s.key(d))
 	}
@@ -104,11 +104,35 @@ func loadInventory(c Cache, key string, m *image.Image) (*inventory.Inventory, e
 		return nil, fmt.Errorf("kept inventory of %s is that of %q", m.Manifest.Digest, v.Manifest)
 	}
 	v.Image = m.Name
+	if err := layersOf(v, func(index int) ref.Digest { return v.Layers[index].Digest }); err != nil {
+		return nil, wrap(err, "kept inventory of "+string(m.Manifest.Digest))
+	}
 	return v, nil
 }
 
 func storeInventory(c Cache, key string, v *inventory.Inventory) error {
-	return wrap(put(c, key, v), "keep inventory of "+string(v.Manifest))
+	err := layersOf(v, func(int) ref.Digest { return "" })
+	if err == nil {
+		err = put(c, key, v)
+	}
+	return wrap(errors.Join(err, layersOf(v, func(index int) ref.Digest { return v.Layers[index].Digest })), "keep inventory of "+string(v.Manifest))
+}
+
+// layersOf sets the layers of all evidence: a kept inventory leaves them out, as
+// their digests are half of it and follow from the index.
+func layersOf(v *inventory.Inventory, layer func(index int) ref.Digest) error {
+	for _, list := range [][]inventory.Component{v.Components, v.Removed} {
+		for i := range list {
+			for k := range list[i].Evidence {
+				e := &list[i].Evidence[k]
+				if e.Index < 0 || e.Index >= len(v.Layers) {
+					return fmt.Errorf("evidence in layer %d of %d", e.Index, len(v.Layers))
+				}
+				e.Layer = layer(e.Index)
+			}
+		}
+	}
+	return nil
 }
 
 func wrap(err error, what string) error {

@@ -25,6 +25,7 @@ type Config struct {
 	Caps       image.Caps    // what one layer may cost
 	Parallel   int           // layers at a time; 0 means one for each processor, at most eight
 	Bad        inventory.Bad // files that are known to be bad, nil for none
+	Reading    func()        // called before layers of an image are read whose inventory is not kept, or nil
 	Warn       func(error)   // told what went wrong with the cache, which never fails a scan; may be called concurrently
 }
 
@@ -70,6 +71,9 @@ func (s *Scanner) Scan(ctx context.Context, m *image.Image) (*inventory.Inventor
 		alone := *s
 		alone.Cache = noCache{}
 		s = &alone
+	}
+	if s.Reading != nil {
+		s.Reading()
 	}
 	v, lasting, err := s.scan(ctx, m, m)
 	if err == nil && lasting && key != "" {
