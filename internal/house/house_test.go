@@ -54,6 +54,7 @@ var within = map[string][]string{
 	"scan/graal":     {"scan/exe"},
 	"gate":           {"image", "key", "trust", "scan", "match"},
 	"seal":           {"seal/"},
+	"seal/":          {"seal/seccomp", "seal/protocol"},
 	"cli":            {"app"},
 	"app":            {},
 	"tools/":         {"tools/"},
