@@ -17,6 +17,7 @@ type Profile struct {
 	Capabilities []string `json:"capabilities,omitempty"` // names without CAP_, sorted; nothing else is kept
 	Mounts       []Mount  `json:"mounts,omitempty"`       // host folders that may be asked for
 	SetuidFiles  bool     `json:"setuidFiles"`            // may create files with the setuid or setgid bit
+	ReadOnly     bool     `json:"readOnly,omitempty"`     // the container's root cannot be written
 	Devices      []string `json:"devices,omitempty"`
 	Runtime      string   `json:"runtime"` // name of the OCI runtime: "runc"
 	Host         bool     `json:"host,omitempty"`
