@@ -172,6 +172,10 @@ func (h Host) prepare(p *Plan) (*journal, error) {
 		if e.Before, err = h.look(c.Path); err != nil {
 			return nil, err
 		}
+		if e.Before.Kind != none && e.Before.Kind != file && !e.Before.same(e.After) || e.Before.Kind == file && e.After.Kind != file {
+			_, undone := h.undoAll(j)
+			return nil, errors.Join(fault.Errorf(fault.Conflict, "something else is at %s", c.Path), undone)
+		}
 		if e.Before.Kind == file {
 			e.Backup = strconv.Itoa(i) + ".before"
 			b, err := durable.ReadFile(h.at(c.Path), maxBinary)
@@ -267,6 +271,8 @@ func (h Host) undo(e entry) (left string, err error) {
 			return e.Path + " is not empty", nil
 		}
 		return "", nil
+	case now.Kind != file && now.Kind != link:
+		return e.Path + " is neither what was installed nor what was there before", nil
 	case e.Path == DaemonJSON && !now.same(e.After):
 		return h.undoDaemon(e)
 	case now.same(e.After) && e.Before.Kind == none, now.Kind == file && filepath.Dir(e.Path) == binaries && e.Before.Kind == none:

@@ -5,7 +5,6 @@ package host
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -172,14 +171,18 @@ func (h Host) surveyContainers(s *survey, o *obstacles) {
 	}
 	for _, e := range entries {
 		var k kept
-		err := errors.Join(h.readJSON(filepath.Join(folder, e.Name(), "config.v2.json"), &k),
-			h.readJSON(filepath.Join(folder, e.Name(), "hostconfig.json"), &k))
+		var err error
+		for _, file := range []string{"config.v2.json", "hostconfig.json"} {
+			if e := h.readJSON(filepath.Join(folder, e.Name(), file), &k); e != nil && !absent(e) {
+				err = e
+			}
+		}
 		text := strings.TrimPrefix(k.Name, "/")
 		if text == "" {
 			text = e.Name()
 		}
 		switch {
-		case err != nil && !absent(err):
+		case err != nil:
 			o.err(err)
 		case k.Runtime == name:
 			s.sealed = append(s.sealed, text)
