@@ -152,3 +152,9 @@ func install(t *testing.T, h Host) *Plan {
 	must(t, h.Install(t.Context(), p, true))
 	return p
 }
+
+func writeFile(t *testing.T, path, content string) {
+	t.Helper()
+	must(t, os.MkdirAll(filepath.Dir(path), 0o755))
+	must(t, os.WriteFile(path, []byte(content), 0o644))
+}
