@@ -118,7 +118,7 @@ func (g *Gate) Admit(q Request) ([]verdict.Reason, *profile.Profile) {
 	case q.Unattributed:
 		reason, grant = p.AdmitUnattributed()
 	case q.Again:
-		reason, grant = p.Admit(q.Team, "", policy.Caller{})
+		reason, grant = p.AdmitAgain(q.Team, does)
 	default:
 		reason, grant = p.Admit(q.Team, does, member)
 	}

@@ -1,6 +1,7 @@
 package image_test
 
 import (
+	"context"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -138,7 +139,7 @@ func TestKept(t *testing.T) {
 	must(t, err)
 	r, err := ref.Parse("registry.example.com/app:1")
 	must(t, err)
-	again, err := k.Open(t.Context(), "app", r)
+	again, err := k.Open(t.Context(), "app", r, nil)
 	must(t, err)
 	if again.Top.Digest != top.Digest || again.Manifest.Digest != m.Manifest.Digest || again.Config.Digest != m.Config.Digest ||
 		again.Reference.Digest != top.Digest || len(again.Layers) != len(m.Layers) {
@@ -147,6 +148,9 @@ func TestKept(t *testing.T) {
 	if _, err := again.Walk(t.Context(), 0, image.Caps{}, nil); !fault.Is(err, fault.NotFound) {
 		t.Errorf("layers of what was kept: %v", err)
 	}
+	whole, err := k.Open(t.Context(), "app", r, func(context.Context) (image.Blobs, error) { return m.Blobs, nil })
+	must(t, err)
+	walkAll(t, whole)
 	for name, spoil := range map[string]func(*image.Kept){
 		"another config": func(k *image.Kept) { k.Config = []byte("{}") },
 		"no manifest":    func(k *image.Kept) { k.Manifest = nil },
@@ -156,7 +160,7 @@ func TestKept(t *testing.T) {
 	} {
 		bad := *k
 		spoil(&bad)
-		if _, err := bad.Open(t.Context(), "app", r); err == nil {
+		if _, err := bad.Open(t.Context(), "app", r, nil); err == nil {
 			t.Errorf("%s was opened", name)
 		}
 	}

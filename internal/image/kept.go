@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"sync"
 
 	"github.com/opencontainers/go-digest"
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
@@ -42,12 +43,13 @@ func bare(d v1.Descriptor) v1.Descriptor {
 }
 
 // Open returns the image under name. If r is not zero it is the image of that
-// reference's repository, by the digest that its name resolved to. Its layers
-// cannot be read: what must be known of them must be known already. Untrusted if
-// config and manifest do not belong together.
-func (k *Kept) Open(ctx context.Context, name string, r ref.Reference) (*Image, error) {
+// reference's repository, by the digest that its name resolved to. Its layers are
+// read from what more returns, which is asked only if they are; if more is nil
+// they cannot be read: what must be known of them must be known already. Untrusted
+// if config and manifest do not belong together.
+func (k *Kept) Open(ctx context.Context, name string, r ref.Reference, more func(context.Context) (Blobs, error)) (*Image, error) {
 	d := v1.Descriptor{MediaType: k.Media, Digest: digest.FromBytes(k.Manifest), Size: int64(len(k.Manifest))}
-	m := &Image{Name: name, Top: k.Top, Blobs: documents{d.Digest: k.Manifest, digest.FromBytes(k.Config): k.Config}}
+	m := &Image{Name: name, Top: k.Top, Blobs: &documents{more: more, known: map[ref.Digest][]byte{d.Digest: k.Manifest, digest.FromBytes(k.Config): k.Config}}}
 	if !r.IsZero() {
 		m.Reference = r.WithDigest(k.Top.Digest)
 	}
@@ -81,14 +83,30 @@ func (u unread) Open(ctx context.Context, d v1.Descriptor) (io.ReadCloser, error
 	return u.m.Blobs.Open(ctx, d)
 }
 
-// documents are blobs by digest.
-type documents map[ref.Digest][]byte
+// documents are blobs by digest, and where to find others.
+type documents struct {
+	known map[ref.Digest][]byte
+	more  func(context.Context) (Blobs, error)
+
+	mu    sync.Mutex
+	other Blobs
+}
 
 // Open implements [Blobs].
-func (b documents) Open(_ context.Context, d v1.Descriptor) (io.ReadCloser, error) {
-	content, ok := b[d.Digest]
-	if !ok {
+func (b *documents) Open(ctx context.Context, d v1.Descriptor) (io.ReadCloser, error) {
+	if content, ok := b.known[d.Digest]; ok {
+		return oci.VerifyReader(io.NopCloser(bytes.NewReader(content)), d), nil
+	}
+	if b.more == nil {
 		return nil, errUnread
 	}
-	return oci.VerifyReader(io.NopCloser(bytes.NewReader(content)), d), nil
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.other == nil {
+		var err error
+		if b.other, err = b.more(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return b.other.Open(ctx, d)
 }

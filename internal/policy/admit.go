@@ -89,6 +89,16 @@ func (d *Document) Admit(team, action string, caller Caller) (verdict.Reason, *p
 	return allow(ruleTeam, "%s may %s, and %s acts for it", team, action, caller), t.grant()
 }
 
+// AdmitAgain says whether team may do action, when nobody asks now: one of its
+// members did, and was admitted, when what is asked about began.
+func (d *Document) AdmitAgain(team, action string) (verdict.Reason, *profile.Profile) {
+	reason, p := d.Admit(team, action, Caller{Root: true})
+	if p != nil {
+		reason.Message = fmt.Sprintf("%s may %s, and this was asked for by one of its members", team, cmp.Or(action, ActionRun))
+	}
+	return reason, p
+}
+
 // Grant returns what each of the team's containers gets, or nil if there is no
 // such team.
 func (d *Document) Grant(team string) *profile.Profile {

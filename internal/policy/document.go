@@ -79,8 +79,7 @@ type Scanned struct {
 	AdvisoriesWithin Duration `yaml:"advisoriesWithin"`
 }
 
-// Builds is what the steps of a build may run on. Without it they run on nothing
-// but what may run anyway.
+// Builds is what the steps of a build may run on. Without it no step runs.
 type Builds struct {
 	// From can only be "allowed": a step may run on what was built here so far,
 	// if the layers at the bottom of it are all those of an image that is allowed.

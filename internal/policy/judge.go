@@ -19,6 +19,8 @@ const (
 	ReasonPolicy    = "policy"
 	ReasonProfile   = "profile"
 	ReasonRecorded  = "recorded"
+	ReasonCached    = "cached"      // it was decided a moment ago
+	ReasonKept      = "unreachable" // [WhenUnreachable]
 	ruleEnvironment = "environment"
 	ruleTeam        = "team"
 	ruleLocal       = "local"

@@ -33,7 +33,7 @@ func Parse(name string, b []byte) (*Document, error) {
 var identifier = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,62}$`)
 
 // reserved are the names of reasons that are not rules.
-var reserved = []string{ruleEnvironment, ruleTeam, ReasonImage, ReasonPolicy, ReasonProfile, ruleLocal, ruleBuilds, ruleSigned, ruleHardware, ruleScanned, ReasonRecorded}
+var reserved = []string{ruleEnvironment, ruleTeam, ReasonImage, ReasonPolicy, ReasonProfile, ruleLocal, ruleBuilds, ruleSigned, ruleHardware, ruleScanned, ReasonRecorded, ReasonCached, ReasonKept}
 
 func (d *decoder) check(doc *Document) {
 	if doc.APIVersion != Version {
