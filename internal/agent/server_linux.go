@@ -135,7 +135,7 @@ func (s *Server) serve(ctx context.Context, conn *net.UnixConn) (err error) {
 	ctx, cancel := context.WithTimeout(ctx, s.config.Deadline)
 	defer cancel()
 	end, _ := ctx.Deadline()
-	if err := conn.SetWriteDeadline(end); err != nil {
+	if err := conn.SetWriteDeadline(end.Add(time.Second)); err != nil { // for the refusal of what was late
 		return err
 	}
 	if err := s.checkPeer(conn); err != nil {
