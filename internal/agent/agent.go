@@ -166,15 +166,15 @@ func (a *Agent) Teams(c policy.Caller) []string {
 	return nil
 }
 
-// Admit returns what the team's containers get if the caller may do action for it.
-// What is refused is recorded and Denied.
-func (a *Agent) Admit(ctx context.Context, door, team, action string, c policy.Caller) (*profile.Profile, error) {
+// Admit returns what the team's containers get if the caller, who is called who in
+// the record, may do action for it. What is refused is recorded and Denied.
+func (a *Agent) Admit(ctx context.Context, door, team, action, who string, c policy.Caller) (*profile.Profile, error) {
 	l := a.config.Law()
-	reasons, p := l.Gate.Admit(gate.Request{Team: team, Action: action, Member: c, Caller: c.String(), Door: door})
+	reasons, p := l.Gate.Admit(gate.Request{Team: team, Action: action, Member: c, Caller: who, Door: door})
 	if p != nil {
 		return p, nil
 	}
-	d := &verdict.Decision{Door: door, Environment: l.environment(), Team: team, Caller: c.String(), Reasons: reasons}
+	d := &verdict.Decision{Door: door, Environment: l.environment(), Team: team, Caller: who, Reasons: reasons}
 	if err := l.Gate.Conclude(ctx, d); err != nil {
 		return nil, err
 	}

@@ -91,7 +91,7 @@ func (a *Agent) attribute(ctx context.Context, l Law, q *protocol.Question, s *s
 // restarted judges a container that is remembered, by the digest of its image.
 func (a *Agent) restarted(ctx context.Context, l Law, q *protocol.Question, s *subject) (*verdict.Decision, error) {
 	c := s.record
-	ask := Question{Config: c.Config, Team: c.Team, Action: policy.ActionRun, Door: Door, again: true, container: c.ID, who: c.Caller, quick: true}
+	ask := Question{Config: c.Config, Team: c.Team, Action: policy.ActionRun, Door: Door, again: true, container: c.ID, Who: c.Caller, quick: true}
 	w, err := a.docker.container(q.ID)
 	if err == nil && w.Image != c.Config {
 		err = fault.Errorf(fault.Untrusted, "the engine says that container %s is made of %s, and it was made of %s", q.ID, w.Image, c.Config)
@@ -150,7 +150,7 @@ func (s *subject) engine(d docker, id string, volumes []string) {
 // step judges a step of a build: on the bottom of what was built so far there
 // must be an image that is allowed.
 func (a *Agent) step(ctx context.Context, l Law, q *protocol.Question, b Build, s *subject) (*verdict.Decision, error) {
-	ask := Question{Team: b.Team, Action: policy.ActionBuild, Door: Door, again: true, container: q.ID, who: b.Caller, quick: true}
+	ask := Question{Team: b.Team, Action: policy.ActionBuild, Door: Door, again: true, container: q.ID, Who: b.Caller, quick: true}
 	if l.Policy == nil {
 		return a.decide(ctx, l, ask, ask.request(), q.ID)
 	}
@@ -203,7 +203,7 @@ func (a *Agent) base(ctx context.Context, ask Question, config ref.Digest) (*ver
 
 // nobodys judges a container that nobody with a team asked for.
 func (a *Agent) nobodys(ctx context.Context, l Law, q *protocol.Question, s *subject) (*verdict.Decision, error) {
-	ask := Question{Action: policy.ActionRun, Door: Door, unattributed: true, container: q.ID, who: "engine", quick: true}
+	ask := Question{Action: policy.ActionRun, Door: Door, unattributed: true, container: q.ID, Who: "engine", quick: true}
 	if l.Policy == nil {
 		return a.decide(ctx, l, ask, ask.request(), q.ID)
 	}
@@ -422,10 +422,10 @@ func (a *Agent) freeProject() uint32 {
 func (a *Agent) teamProject(team string) (uint32, error) {
 	all := a.claimed(kindProject)
 	highest := uint32(firstTeamProject)
-	for name, text := range all {
-		n, err := strconv.ParseUint(text, 10, 32)
+	for name, t := range all {
+		n, err := strconv.ParseUint(t.Team, 10, 32)
 		if err != nil || n < firstTeamProject || n >= firstProject {
-			return 0, fault.Errorf(fault.Invalid, "the number for storage of team %q is %q", name, text)
+			return 0, fault.Errorf(fault.Invalid, "the number for storage of team %q is %q", name, t.Team)
 		}
 		if name == team {
 			return uint32(n), nil

@@ -26,19 +26,19 @@ type Question struct {
 	Team        string
 	Action      string // one of [policy.Actions]
 	Caller      policy.Caller
+	Who         string // the caller in the record; "" for what Caller is called
 	Door        string
 
 	again        bool   // a container that starts again: nobody asks
 	unattributed bool   // nobody with a team asks
 	container    string // ID
-	who          string // who made the container, if again
 	quick        bool   // use only what is known of layers: nothing is scanned
 }
 
 // request returns what the gate is asked, but for the image.
 func (q *Question) request() gate.Request {
 	return gate.Request{
-		Team: q.Team, Action: q.Action, Member: q.Caller, Caller: cmp.Or(q.who, q.Caller.String()), Door: q.Door,
+		Team: q.Team, Action: q.Action, Member: q.Caller, Caller: cmp.Or(q.Who, q.Caller.String()), Door: q.Door,
 		Again: q.again, Unattributed: q.unattributed, Container: q.container, Holds: q.Config,
 	}
 }
@@ -258,7 +258,7 @@ func (a *Agent) remember(ctx context.Context, config ref.Digest, m *image.Image)
 // decision returns one that is still without an outcome.
 func (a *Agent) decision(l Law, q Question, name string) *verdict.Decision {
 	return &verdict.Decision{
-		Door: q.Door, Image: name, Team: q.Team, Caller: cmp.Or(q.who, q.Caller.String()),
+		Door: q.Door, Image: name, Team: q.Team, Caller: cmp.Or(q.Who, q.Caller.String()),
 		Environment: l.environment(), Container: q.container,
 	}
 }

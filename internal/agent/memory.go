@@ -16,6 +16,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"plimsoll/internal/durable"
 	"plimsoll/internal/fault"
@@ -57,6 +58,8 @@ type Memory struct {
 	images     map[ref.Digest]*Image
 	things     map[string]thing           // by file
 	joins      map[string]map[string]bool // holder → who runs with its IDs
+	fleeting   map[thing]string           // of kinds that are not written down, by kind and name
+	oldest     []thing                    // of them, in the order in which they came
 }
 
 // OpenMemory reads what the folder dir holds, and makes it if needed. The caller
@@ -81,7 +84,7 @@ func OpenMemory(ctx context.Context, dir string) (*Memory, error) {
 	}
 	m := &Memory{
 		root: root, lock: lock, containers: map[string]*Container{}, images: map[ref.Digest]*Image{},
-		things: map[string]thing{}, joins: map[string]map[string]bool{},
+		things: map[string]thing{}, joins: map[string]map[string]bool{}, fleeting: map[thing]string{},
 	}
 	if err := m.load(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("the guard's memory: %w", err), m.Close())
@@ -291,7 +294,7 @@ func (m *Memory) Pulled(config ref.Digest, n *Name, chain ref.Digest, kept *imag
 	m.mu.RLock()
 	old, full := m.images[config], len(m.images) >= maxImages
 	m.mu.RUnlock()
-	i := Image{Config: config}
+	i := Image{Config: config, Made: time.Now().UTC()}
 	switch {
 	case old != nil:
 		i = *old
@@ -389,11 +392,16 @@ func (m *Memory) set(file string, t thing) {
 	}
 }
 
-// Claim says that a thing is the team's: Conflict if it is another's.
+// Claim says that a thing is the team's: Conflict if it is another's. Execs are
+// remembered as long as this process lives, and at most 10,000 of them: they are
+// made for every command that somebody runs, and end with it.
 func (m *Memory) Claim(kind, name, team string) error {
-	t := thing{kind, name, team}
+	t := thing{kind, name, team, time.Now().UTC()}
 	if kind == "" || name == "" || team == "" || len(name) > 4096 {
 		return fault.Errorf(fault.Invalid, "%s %.80q of team %q cannot be remembered", kind, name, team)
+	}
+	if kind == kindExec {
+		return m.claimFleeting(t)
 	}
 	file := t.file()
 	defer m.alone(file)()
@@ -402,7 +410,7 @@ func (m *Memory) Claim(kind, name, team string) error {
 	full := len(m.things) >= maxThings
 	m.mu.RUnlock()
 	switch {
-	case known && old == t:
+	case known && old.Team == team:
 		return nil
 	case known:
 		return fault.Errorf(fault.Conflict, "%s %.80q is another team's", kind, name)
@@ -418,11 +426,35 @@ func (m *Memory) Claim(kind, name, team string) error {
 	return nil
 }
 
+// maxFleeting bounds the things that are not written down.
+const maxFleeting = 10_000
+
+func (m *Memory) claimFleeting(t thing) error {
+	key := thing{Kind: t.Kind, Name: t.Name}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if old, known := m.fleeting[key]; known {
+		if old != t.Team {
+			return fault.Errorf(fault.Conflict, "%s %.80q is another team's", t.Kind, t.Name)
+		}
+		return nil
+	}
+	m.fleeting[key] = t.Team
+	if m.oldest = append(m.oldest, key); len(m.oldest) > maxFleeting {
+		delete(m.fleeting, m.oldest[0])
+		m.oldest = slices.Delete(m.oldest, 0, 1)
+	}
+	return nil
+}
+
 // Owner returns whose a thing is, NotFound if nobody's.
 func (m *Memory) Owner(kind, name string) (team string, err error) {
 	t := thing{Kind: kind, Name: name}
 	m.mu.RLock()
 	defer m.mu.RUnlock()
+	if team, ok := m.fleeting[t]; ok {
+		return team, nil
+	}
 	if found, ok := m.things[t.file()]; ok {
 		return found.Team, nil
 	}
@@ -432,6 +464,13 @@ func (m *Memory) Owner(kind, name string) (team string, err error) {
 // Disown forgets whose a thing is.
 func (m *Memory) Disown(kind, name string) error {
 	t := thing{Kind: kind, Name: name}
+	if kind == kindExec {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		delete(m.fleeting, t)
+		m.oldest = slices.DeleteFunc(m.oldest, func(o thing) bool { return o == t })
+		return nil
+	}
 	file := t.file()
 	defer m.alone(file)()
 	if err := m.remove(file); err != nil {
@@ -449,14 +488,14 @@ func (m *Memory) Disown(kind, name string) error {
 	return nil
 }
 
-// claimed returns the names of all things of a kind, with whose they are.
-func (m *Memory) claimed(kind string) map[string]string {
+// claimed returns all things of a kind, by name.
+func (m *Memory) claimed(kind string) map[string]thing {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
-	all := map[string]string{}
+	all := map[string]thing{}
 	for _, t := range m.things {
 		if t.Kind == kind {
-			all[t.Name] = t.Team
+			all[t.Name] = t
 		}
 	}
 	return all

@@ -51,7 +51,8 @@ type Image struct {
 	// Chain is the chain ID of its layers, "" if it is not known.
 	Chain ref.Digest `json:"chain,omitempty"`
 	// Kept says that its manifest and config are kept beside this.
-	Kept bool `json:"kept,omitempty"`
+	Kept bool      `json:"kept,omitempty"`
+	Made time.Time `json:"made"` // when it was first remembered
 }
 
 // Name is an image in a repository.
@@ -82,13 +83,15 @@ func (m *Image) add(n Name) bool {
 
 // thing is whose something else is.
 type thing struct {
-	Kind string `json:"kind"`
-	Name string `json:"name"`
-	Team string `json:"team"`
+	Kind string    `json:"kind"`
+	Name string    `json:"name"`
+	Team string    `json:"team"`
+	Made time.Time `json:"made,omitzero"`
 }
 
-// Kinds of things that only this package claims.
+// Kinds of things that this package knows; all but the first only it claims.
 const (
+	kindExec    = "exec"    // a process that somebody runs in a container, by the engine's ID
 	kindJoin    = "join"    // "HOLDER JOINER": JOINER runs with HOLDER's IDs
 	kindEnded   = "ended"   // a holder that is gone and whose IDs others still have
 	kindProject = "project" // the name is a number for storage quotas

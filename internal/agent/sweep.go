@@ -43,14 +43,14 @@ func (a *Agent) Sweep(ctx context.Context, alive Alive) error {
 			}
 		}
 	}
-	if alive.Images != nil && now.Sub(a.began) > grace {
-		for _, config := range a.unusedImages(alive.Images) {
+	if alive.Images != nil {
+		for _, config := range a.unusedImages(alive.Images, now) {
 			all = append(all, a.forgetImage(config))
 		}
 	}
 	for kind, names := range alive.Things {
-		for name := range a.claimed(kind) {
-			if !names[name] && now.Sub(a.began) > grace {
+		for name, t := range a.claimed(kind) {
+			if !names[name] && now.Sub(t.Made) > grace {
 				all = append(all, a.Disown(kind, name))
 			}
 		}
@@ -70,7 +70,7 @@ func (a *Agent) allContainers() []Container {
 }
 
 // unusedImages returns the images that neither the engine nor a container has.
-func (a *Agent) unusedImages(alive map[ref.Digest]bool) []ref.Digest {
+func (a *Agent) unusedImages(alive map[ref.Digest]bool, now time.Time) []ref.Digest {
 	a.Memory.mu.RLock()
 	defer a.Memory.mu.RUnlock()
 	used := map[ref.Digest]bool{}
@@ -78,8 +78,8 @@ func (a *Agent) unusedImages(alive map[ref.Digest]bool) []ref.Digest {
 		used[c.Config] = true
 	}
 	var all []ref.Digest
-	for config := range a.images {
-		if !alive[config] && !used[config] {
+	for config, i := range a.images {
+		if !alive[config] && !used[config] && now.Sub(i.Made) > grace {
 			all = append(all, config)
 		}
 	}
