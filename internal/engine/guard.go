@@ -37,8 +37,8 @@ type Teams interface {
 
 // The actions that [Teams.Admit] and a [Question] name, as policies do.
 const (
-	ActionRun   = "run"   // create, start, stop, remove containers; pull images
-	ActionExec  = "exec"  // a process in a container that runs; attach
+	ActionRun   = "run"   // create, start, attach to, stop, remove containers; pull images
+	ActionExec  = "exec"  // a further process in a container that runs
 	ActionLogs  = "logs"  // what a container has written
 	ActionBuild = "build" // build, commit, import, load images
 	ActionCopy  = "copy"  // files in and out of a container

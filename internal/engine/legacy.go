@@ -30,3 +30,9 @@ var (
 		"CheckDuplicate": {"true"}, // to 1.43: names are always checked
 	}
 )
+
+// legacyCommit are members of a configuration before 1.44.
+var legacyCommit = legacy{"MacAddress": nil}
+
+// legacyAuth are members of credentials of older clients.
+var legacyAuth = legacy{"email": nil}

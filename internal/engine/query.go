@@ -16,6 +16,9 @@ type params string
 // parse reads a query. Unknown names, and a name given twice of which an engine
 // would read only the first, are refused: what is not read is not judged.
 func (p params) parse(query string) (url.Values, error) {
+	if p == anyQuery {
+		return url.Values{}, nil
+	}
 	known := map[string]bool{}
 	for _, name := range strings.Fields(string(p)) {
 		bare := strings.TrimSuffix(name, "*")
