@@ -73,5 +73,77 @@ type Device struct {
 // error is Invalid for what is no such document, and Denied for what can be
 // given neither as it is asked nor as something less.
 func Create(config []byte, g *protocol.Grant, s Situation) (*Plan, error) {
-	return nil, fault.Errorf(fault.Internal, "not written yet")
+	if err := usable(g, s); err != nil {
+		return nil, err
+	}
+	spec, err := open(config)
+	if err != nil {
+		return nil, err
+	}
+	w := &work{grant: g, host: s, plan: &Plan{}}
+	for _, step := range []func(*object) error{w.process, w.root, w.mounts, w.linux, w.hooks, w.annotations} {
+		if err := step(spec); err != nil {
+			return nil, err
+		}
+	}
+	w.plan.Config = spec.encode()
+	return w.plan, nil
+}
+
+// work is the rewriting of one container's document.
+type work struct {
+	grant *protocol.Grant
+	host  Situation
+	plan  *Plan
+	nodes []specs.LinuxDevice // that the plan's devices are
+
+	update bool // of a container that has limits already
+}
+
+var specMembers = []string{
+	"ociVersion", "process", "root", "hostname", "domainname", "mounts", "hooks", "annotations",
+	"linux", "solaris", "windows", "vm", "zos", "freebsd",
+}
+
+// open reads the document of a container.
+func open(config []byte) (*object, error) {
+	if err := check(config); err != nil {
+		return nil, fault.Errorf(fault.Invalid, "config.json: %w", err)
+	}
+	spec, err := parse(config, "", specMembers)
+	if err != nil {
+		return nil, err
+	}
+	for _, other := range []string{"solaris", "windows", "vm", "zos", "freebsd"} {
+		if spec.has(other) {
+			return nil, fault.Errorf(fault.Denied, "%s: only a Linux container can be sealed", other)
+		}
+	}
+	for _, needed := range []string{"process", "root", "linux"} {
+		if !spec.has(needed) {
+			return nil, fault.Errorf(fault.Invalid, "config.json has no %s", needed)
+		}
+	}
+	return spec, nil
+}
+
+func (w *work) root(spec *object) error {
+	root, err := spec.child("root", []string{"path", "readonly"})
+	if err != nil {
+		return err
+	}
+	if w.plan.Root, err = root.text("path"); err != nil {
+		return err
+	}
+	if w.plan.Root == "" {
+		return fault.Errorf(fault.Invalid, "root.path is missing")
+	}
+	readOnly, err := root.flag("readonly")
+	if err != nil {
+		return err
+	}
+	root.set("path", w.host.Paths.Root)
+	root.set("readonly", readOnly || w.grant.Profile.ReadOnly)
+	spec.put("root", root.encode())
+	return nil
 }
