@@ -210,7 +210,10 @@ func (r *Root) makeWork() error {
 	}
 	err := unix.Mkdirat(r.stack.parent, workName, 0o700)
 	if errors.Is(err, unix.EEXIST) {
-		return nil // opened as a folder and not through a link when it is mounted
+		var st unix.Stat_t
+		if err = unix.Fstatat(r.stack.parent, workName, &st, unix.AT_SYMLINK_NOFOLLOW); err == nil && (st.Mode&unix.S_IFMT != unix.S_IFDIR || st.Uid != 0) {
+			return fault.Errorf(fault.Denied, "%q is not a folder of root", path)
+		}
 	}
 	if err != nil {
 		return fmt.Errorf("make %q: %w", path, err)
