@@ -60,8 +60,8 @@ func (g Grants) Open() error {
 	return nil
 }
 
-// path of the folder of the container id in the runtime's folder of state.
-func (g Grants) path(state, id string) string {
+// Path returns the folder of the container id in the runtime's folder of state.
+func (g Grants) Path(state, id string) string {
 	return filepath.Join(g.Folder, statePrefix(state)+id)
 }
 
@@ -77,7 +77,7 @@ func (g Grants) Hold(state, id string) (*Held, error) {
 	if err := g.Sweep(state); err != nil {
 		return nil, err
 	}
-	h := &Held{Path: g.path(state, id)}
+	h := &Held{Path: g.Path(state, id)}
 	if err := os.Mkdir(h.Path, 0o700); errors.Is(err, fs.ErrExist) {
 		return nil, fault.Errorf(fault.Conflict, "a container with the ID %q exists", id)
 	} else if err != nil {
@@ -93,7 +93,7 @@ func (g Grants) Hold(state, id string) (*Held, error) {
 // Lock locks the folder of a container that exists; it returns nil if there is
 // none. It waits for others until ctx ends.
 func (g Grants) Lock(ctx context.Context, state, id string) (*Held, error) {
-	h := &Held{Path: g.path(state, id)}
+	h := &Held{Path: g.Path(state, id)}
 	if _, err := os.Lstat(h.Path); errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -136,7 +136,7 @@ func (h *Held) Remove() error { return errors.Join(removeTree(h.Path), h.lock.Re
 // Find returns what the container id was granted. If there is nothing, the error
 // is NotFound.
 func (g Grants) Find(state, id string) (*Sealed, error) {
-	s, err := readSealed(g.path(state, id))
+	s, err := readSealed(g.Path(state, id))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fault.Errorf(fault.NotFound, "container %q is none that was sealed here", id)
 	}
