@@ -110,16 +110,13 @@ func quote(v any) json.RawMessage {
 
 // daemon is what matters of the engine's configuration, by its member's name.
 type daemon struct {
-	Hosts       []string `json:"hosts"`
-	Remap       string   `json:"userns-remap"`
-	Default     string   `json:"default-runtime"`
-	Plugins     []string `json:"authorization-plugins"`
-	DataRoot    string   `json:"data-root"`
-	Graph       string   `json:"graph"` // an old name of data-root
-	LiveRestore bool     `json:"live-restore"`
-	Features    struct {
-		Containerd bool `json:"containerd-snapshotter"`
-	} `json:"features"`
+	Hosts    []string `json:"hosts"`
+	Remap    string   `json:"userns-remap"`
+	Default  string   `json:"default-runtime"`
+	Plugins  []string `json:"authorization-plugins"`
+	DataRoot string   `json:"data-root"`
+	Graph    string   `json:"graph"` // an old name of data-root
+	ExecOpts []string `json:"exec-opts"`
 	Runtimes map[string]struct {
 		Path string `json:"path"`
 		Type string `json:"runtimeType"`

@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -208,7 +209,7 @@ func (h Host) makeFolder(path string) ([]string, error) {
 	made := h.missing(path)
 	for _, dir := range made {
 		mode := fs.FileMode(0o755)
-		if dir == path {
+		if strings.HasPrefix(dir, "/var/lib/plimsoll") {
 			mode = 0o700
 		}
 		if err := os.Mkdir(h.at(dir), mode); err != nil {
