@@ -53,8 +53,8 @@ type Change struct {
 
 // Plan looks at the host and draws up an installation. It changes nothing.
 func (h Host) Plan(q Request) *Plan {
-	s, o := h.survey()
 	p := &Plan{Changes: []Change{}, ByHand: []Remark{}}
+	var o obstacles
 	if j, err := h.journal(); err != nil {
 		o.err(err)
 	} else if j != nil && j.State != installed {
@@ -62,6 +62,11 @@ func (h Host) Plan(q Request) *Plan {
 	} else if j != nil {
 		o.add("plimsoll guard doctor, or plimsoll guard uninstall", "the guard is installed already")
 	}
+	if len(o) > 0 { // what is ours would be taken for somebody else's
+		p.Obstacles = o
+		return p
+	}
+	s, o := h.survey()
 	if q.Policy != nil {
 		hint := fault.HintOf(q.Policy)
 		if hint == "" {
