@@ -17,6 +17,7 @@ var commands = []func(*Env) *cobra.Command{
 	newCopy,
 	newPolicy,
 	newAudit,
+	newGuard,
 	newRun,
 	newStage,
 	newVersion,

@@ -33,6 +33,24 @@ type Request struct {
 	Team        string // "" if only the image is asked about
 	Door        string
 	Caller      string
+	// Action is what the policy must let the team do; "" for what the door does.
+	Action string
+	// Member is the caller by what the policy knows its members by. If it is zero
+	// Caller is a login name.
+	Member policy.Caller
+	// Again says that what is asked about is the team's since it was first
+	// allowed, and nobody asks now: a container that starts again.
+	Again bool
+	// Unattributed says that nobody with a team asks: Team is empty and the
+	// policy's rule for that decides.
+	Unattributed bool
+	// Container is the ID of what is to be started, for the record.
+	Container string
+	// Held is the image, if it is known already: Image is then not opened.
+	Held *image.Image
+	// Holds is the digest of the image's config, manifest or index, by which an
+	// engine knows what it would run. Another image than that is denied.
+	Holds ref.Digest
 }
 
 // Images opens images by name.
@@ -145,6 +163,9 @@ type Answer struct {
 	// Image is what was judged: whoever runs it takes this one, not the name
 	// again. It is nil if the image could not be opened.
 	Image *image.Image
+	// Until is when the answer ends to hold by itself, if it allows: the evidence
+	// that it rests on expires. It is zero if that never does.
+	Until time.Time
 }
 
 // Decide answers q. Everything that speaks against the image, and everything
@@ -155,7 +176,7 @@ func (g *Gate) Decide(ctx context.Context, q Request) (Answer, error) {
 	var a Answer
 	a.Decision = verdict.Decision{
 		Door: q.Door, Image: q.Image, Team: q.Team, Caller: q.Caller,
-		Environment: q.Environment, Outcome: verdict.Denied,
+		Environment: q.Environment, Outcome: verdict.Denied, Container: q.Container,
 	}
 	var err error
 	if a.Decision.ID, err = newID(g.config.Rand); err != nil {
@@ -169,7 +190,7 @@ func (g *Gate) Decide(ctx context.Context, q Request) (Answer, error) {
 	if err := ctx.Err(); err != nil {
 		return Answer{}, fault.Errorf(fault.Unavailable, "decide on %q: %w", q.Image, err)
 	}
-	g.conclude(&a.Decision)
+	conclude(&a.Decision)
 	g.record(ctx, &a.Decision)
 	return a, nil
 }

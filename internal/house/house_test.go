@@ -19,7 +19,7 @@ var rows = [][]string{
 	{"fault", "inventory", "advisory", "finding", "profile", "verdict", "policy", "ref", "idmap", "knownbad"},
 	{"durable"},
 	{"key", "key/", "oci", "trust", "trust/", "image", "image/", "rootfs", "scan", "scan/", "pack", "match", "gate", "seal", "seal/", "audit"},
-	{"store", "feed", "registry", "notary", "engine", "agent", "admission", "web"},
+	{"store", "feed", "registry", "notary", "engine", "agent", "host", "admission", "web"},
 	{"app", "cli", "shim"},
 	{"tools/", "house"},
 }

@@ -1,6 +1,7 @@
 package image_test
 
 import (
+	"context"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -10,6 +11,7 @@ import (
 
 	"plimsoll/internal/fault"
 	"plimsoll/internal/image"
+	"plimsoll/internal/ref"
 )
 
 // startContainerd starts one with its state in a folder of its own, and returns
@@ -88,5 +90,78 @@ func TestContainerdThatIsNotThere(t *testing.T) {
 	must(t, os.WriteFile(filepath.Join(root, "io.containerd.metadata.v1.bolt/meta.db"), []byte("rubbish"), 0o600))
 	if _, err := (&image.Opener{Containerd: root}).Open(t.Context(), "containerd:app", ""); !fault.Is(err, fault.Invalid) {
 		t.Errorf("a damaged database: %v", err)
+	}
+}
+
+// TestContainersOfContainerd makes containers of an image, and one whose snapshot
+// is something else than the image that it names.
+func TestContainersOfContainerd(t *testing.T) {
+	root, ctr := startContainerd(t)
+	for _, tag := range []string{"1", "2"} {
+		layer := string(tarOf(t, named("a", "body of "+tag)))
+		config := configOf(t, digest.FromString(layer))
+		hex := digest.FromString(config).Encoded()
+		file := filepath.Join(t.TempDir(), "app.tar")
+		must(t, os.WriteFile(file, tarOf(t, named("1/layer.tar", layer), named(hex+".json", config),
+			named("manifest.json", `[{"Config":"`+hex+`.json","RepoTags":["app:`+tag+`"],"Layers":["1/layer.tar"]}]`)), 0o600))
+		ctr("images", "import", "--snapshotter", "native", file)
+		ctr("containers", "create", "--snapshotter", "native", "docker.io/library/app:"+tag, "c"+tag)
+	}
+	ctr("containers", "create", "--snapshotter", "native", "--rootfs", t.TempDir(), "bare")
+
+	o := image.Opener{Containerd: root, Namespace: "default"}
+	m, err := o.OpenContainer(t.Context(), "c1")
+	must(t, err)
+	if m.Reference.String() != "docker.io/library/app@"+string(m.Top.Digest) {
+		t.Errorf("reference %q", m.Reference)
+	}
+	walkAll(t, m)
+	if _, err := image.Unread(m).Walk(t.Context(), 0, image.Caps{}, nil); !fault.Is(err, fault.NotFound) {
+		t.Errorf("layers that must not be read: %v", err)
+	}
+	for _, id := range []string{"none", "bare"} {
+		if _, err := o.OpenContainer(t.Context(), id); !fault.Is(err, fault.NotFound) {
+			t.Errorf("%s: %v", id, err)
+		}
+	}
+	ctr("images", "tag", "--force", "docker.io/library/app:2", "docker.io/library/app:1")
+	if _, err := o.OpenContainer(t.Context(), "c1"); !fault.Is(err, fault.Untrusted) {
+		t.Errorf("a container of another image than its name stands for: %v", err)
+	}
+}
+
+func TestKept(t *testing.T) {
+	l := newLayout(t)
+	top := l.index(l.image("linux/amd64", ""), l.image("linux/arm64", ""))
+	m, err := opener().Open(t.Context(), l.top(top), "linux/amd64")
+	must(t, err)
+	k, err := image.Keep(t.Context(), m)
+	must(t, err)
+	r, err := ref.Parse("registry.example.com/app:1")
+	must(t, err)
+	again, err := k.Open(t.Context(), "app", r, nil)
+	must(t, err)
+	if again.Top.Digest != top.Digest || again.Manifest.Digest != m.Manifest.Digest || again.Config.Digest != m.Config.Digest ||
+		again.Reference.Digest != top.Digest || len(again.Layers) != len(m.Layers) {
+		t.Errorf("kept %+v\nof %+v", again, m)
+	}
+	if _, err := again.Walk(t.Context(), 0, image.Caps{}, nil); !fault.Is(err, fault.NotFound) {
+		t.Errorf("layers of what was kept: %v", err)
+	}
+	whole, err := k.Open(t.Context(), "app", r, func(context.Context) (image.Blobs, error) { return m.Blobs, nil })
+	must(t, err)
+	walkAll(t, whole)
+	for name, spoil := range map[string]func(*image.Kept){
+		"another config": func(k *image.Kept) { k.Config = []byte("{}") },
+		"no manifest":    func(k *image.Kept) { k.Manifest = nil },
+		"an index": func(k *image.Kept) {
+			k.Manifest = []byte(`{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[]}`)
+		},
+	} {
+		bad := *k
+		spoil(&bad)
+		if _, err := bad.Open(t.Context(), "app", r, nil); err == nil {
+			t.Errorf("%s was opened", name)
+		}
 	}
 }

@@ -61,6 +61,7 @@ type Environment struct {
 	Signed     *Signed     `yaml:"signed"`
 	Scanned    *Scanned    `yaml:"scanned"`
 	Local      string      `yaml:"local"` // images that no registry named: "deny" (default) or "allow", which also waives Signed for them
+	Builds     *Builds     `yaml:"builds"`
 	Rules      []*Rule     `yaml:"rules"`
 	Exceptions []Exception `yaml:"exceptions"`
 }
@@ -78,6 +79,13 @@ type Scanned struct {
 	AdvisoriesWithin Duration `yaml:"advisoriesWithin"`
 }
 
+// Builds is what the steps of a build may run on. Without it no step runs.
+type Builds struct {
+	// From can only be "allowed": a step may run on what was built here so far,
+	// if the layers at the bottom of it are all those of an image that is allowed.
+	From string `yaml:"from"`
+}
+
 // Exception lets one finding pass in one component, for a while.
 type Exception struct {
 	Finding      string        `yaml:"finding"`   // its ID or an alias
@@ -93,26 +101,28 @@ type Host struct {
 	// Environment is the one that containers here run in; whoever asks to run
 	// one cannot choose another.
 	Environment string `yaml:"environment"`
-	// WhenUnreachable and Unattributed speak of the guard's doors. They can
-	// only be "deny" here.
-	WhenUnreachable string `yaml:"whenUnreachable"`
-	Unattributed    string `yaml:"unattributed"`
+	// WhenUnreachable is for containers that were allowed before and are
+	// unchanged, while the evidence about their images cannot be looked at.
+	WhenUnreachable WhenUnreachable `yaml:"whenUnreachable"`
+	// Unattributed is for containers that nobody with a team asked for: "deny"
+	// (default) or "minimal", see [Minimal].
+	Unattributed string `yaml:"unattributed"`
 }
 
 // Team is who belongs together, what they may do, and what they get.
 type Team struct {
 	Members Members          `yaml:"members"`
-	May     []string         `yaml:"may"`   // "run", "exec", "logs"; the last two are for doors that this version does not have, so they grant nothing
+	May     []string         `yaml:"may"`   // of [Actions]
 	Total   Total            `yaml:"total"` // of all containers of the team together
 	Profile Profile          `yaml:"profile"`
 	granted *profile.Profile // what Profile and Total come to
 }
 
-// Members are the people and machines of a team, by how a door knows them. Only
-// Users can come through a door of this version; the others grant nothing.
+// Members are the people and machines of a team, by how a door knows them. No
+// door of this version knows Tokens and Groups: they grant nothing.
 type Members struct {
 	Users        []string `yaml:"users"`        // login names on this host
-	Certificates []string `yaml:"certificates"` // subjects
+	Certificates []string `yaml:"certificates"` // whole subjects, as [Caller.Certificate] has them
 	Tokens       []string `yaml:"tokens"`
 	Groups       []string `yaml:"groups"` // "oidc:NAME"
 }
@@ -136,6 +146,7 @@ type Profile struct {
 	Capabilities Capabilities `yaml:"capabilities"`
 	Mounts       []string     `yaml:"mounts"`      // see [profile.ParseMount]
 	SetuidFiles  string       `yaml:"setuidFiles"` // "deny" (default) or "allow"
+	ReadOnly     bool         `yaml:"readOnly"`    // the container's root cannot be written
 	Devices      []string     `yaml:"devices"`
 	Runtime      string       `yaml:"runtime"` // "runc" if it is left out
 	Host         bool         `yaml:"host"`

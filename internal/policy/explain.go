@@ -27,6 +27,9 @@ func (d *Document) Explain(environment string, now time.Time) []string {
 	} else {
 		out = append(out, "Images that no registry named are denied.")
 	}
+	if e.Builds != nil {
+		out = append(out, "Steps of builds may run on what was built here, if the layers at the bottom are those of an image that is allowed.")
+	}
 	if needs, _ := d.Needs(environment, false); needs.Scan {
 		out = append(out, "Every byte of every layer must have been read.")
 	}

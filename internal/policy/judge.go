@@ -19,9 +19,12 @@ const (
 	ReasonPolicy    = "policy"
 	ReasonProfile   = "profile"
 	ReasonRecorded  = "recorded"
+	ReasonCached    = "cached"      // it was decided a moment ago
+	ReasonKept      = "unreachable" // [WhenUnreachable]
 	ruleEnvironment = "environment"
 	ruleTeam        = "team"
 	ruleLocal       = "local"
+	ruleBuilds      = "builds"
 	ruleSigned      = "signed"
 	ruleHardware    = "hardware"
 	ruleScanned     = "scanned"
@@ -57,6 +60,55 @@ func (d *Document) Judge(ctx context.Context, now time.Time, environment string,
 		reasons = append(reasons, e.judgeRule(ctx, now, r, f))
 	}
 	return reasons
+}
+
+// JudgeLocal says whether environment lets images run that no registry named. It
+// is a part of what Judge says of them, and needs no facts.
+func (d *Document) JudgeLocal(environment string) verdict.Reason {
+	if e := d.Environments[environment]; e != nil {
+		return e.judgeLocal()
+	}
+	return d.unknownEnvironment(environment)
+}
+
+// JudgeBuild says whether a step of a build may run in environment on layers that
+// were made here, on the bottom of which lies an image that is allowed.
+func (d *Document) JudgeBuild(environment string) verdict.Reason {
+	e := d.Environments[environment]
+	switch {
+	case e == nil:
+		return d.unknownEnvironment(environment)
+	case e.Builds == nil:
+		r := deny(ruleBuilds, verdict.Rule, "nothing may be built in the environment %q", environment)
+		r.Hint = "builds: {from: allowed} lets build steps run on images that are allowed"
+		return r
+	}
+	return allow(ruleBuilds, "build steps may run on images that are allowed")
+}
+
+// Until returns when what Judge said at now ends to hold by itself: the evidence
+// expires, the advisories get too old, or an exception ends. It is zero if
+// nothing ends. Rules that look at the clock (finding.fixedFor) are not foreseen.
+func (d *Document) Until(environment string, now time.Time, f *Facts) time.Time {
+	var ends []time.Time
+	if e := d.Environments[environment]; e != nil {
+		if e.Signed != nil && !f.Local {
+			ends = append(ends, f.Expires)
+		}
+		if e.Scanned != nil && !f.AsOf.IsZero() {
+			ends = append(ends, f.AsOf.Add(e.Scanned.AdvisoriesWithin.Duration))
+		}
+		for i := range e.Exceptions {
+			if x := &e.Exceptions[i]; x.counts(now) {
+				ends = append(ends, x.Until.AddDate(0, 0, 1))
+			}
+		}
+	}
+	ends = slices.DeleteFunc(ends, time.Time.IsZero)
+	if len(ends) == 0 {
+		return time.Time{}
+	}
+	return slices.MinFunc(ends, time.Time.Compare)
 }
 
 func (d *Document) unknownEnvironment(name string) verdict.Reason {

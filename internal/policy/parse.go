@@ -33,7 +33,7 @@ func Parse(name string, b []byte) (*Document, error) {
 var identifier = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,62}$`)
 
 // reserved are the names of reasons that are not rules.
-var reserved = []string{ruleEnvironment, ruleTeam, ReasonImage, ReasonPolicy, ReasonProfile, ruleLocal, ruleSigned, ruleHardware, ruleScanned, ReasonRecorded}
+var reserved = []string{ruleEnvironment, ruleTeam, ReasonImage, ReasonPolicy, ReasonProfile, ruleLocal, ruleBuilds, ruleSigned, ruleHardware, ruleScanned, ReasonRecorded, ReasonCached, ReasonKept}
 
 func (d *decoder) check(doc *Document) {
 	if doc.APIVersion != Version {
@@ -73,11 +73,8 @@ func (d *decoder) checkHost(doc *Document) {
 	if h.Environment != "" && doc.Environments[h.Environment] == nil {
 		d.fail("host.environment", "%q is not among the environments", h.Environment)
 	}
-	if h.WhenUnreachable != "" && h.WhenUnreachable != "deny" {
-		d.fail("host.whenUnreachable", "%q: this version keeps no container running without an answer: only deny is possible", h.WhenUnreachable)
-	}
-	if h.Unattributed != "" && h.Unattributed != "deny" {
-		d.fail("host.unattributed", "%q: this version runs nothing that has no team: only deny is possible", h.Unattributed)
+	if h.Unattributed != "" && h.Unattributed != "deny" && h.Unattributed != "minimal" {
+		d.fail("host.unattributed", "want deny or minimal, got %q", h.Unattributed)
 	}
 }
 
@@ -87,6 +84,9 @@ func (d *decoder) checkEnvironment(path string, e *Environment, l languages) {
 	}
 	if e.Local != "" && e.Local != "deny" && e.Local != "allow" {
 		d.fail(join(path, "local"), "want deny or allow, got %q", e.Local)
+	}
+	if e.Builds != nil && e.Builds.From != "allowed" {
+		d.fail(join(path, "builds.from"), "can only be allowed: leave builds out if nothing is built here")
 	}
 	if e.Signed != nil {
 		d.checkSigned(join(path, "signed"), e.Signed)

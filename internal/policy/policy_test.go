@@ -258,21 +258,31 @@ func TestRuleThatFailsToEvaluateDenies(t *testing.T) {
 	}
 }
 
+var alice = policy.Caller{User: "alice"}
+
 func TestAdmit(t *testing.T) {
 	d := load(t)
 	tests := []struct {
-		team, action, caller string
-		ok                   bool
+		team, action string
+		caller       policy.Caller
+		ok           bool
 	}{
-		{"payments", "run", "alice", true},
-		{"payments", "run", "root", true},
-		{"payments", "", "", true},
-		{"watchers", "", "", false},
-		{"payments", "run", "mallory", false},
-		{"payments", "run", "", false},
-		{"payments", "exec", "alice", false},
-		{"ghosts", "run", "alice", false},
-		{"", "run", "root", false},
+		{"payments", "run", alice, true},
+		{"payments", "run", policy.Caller{User: "admin", Root: true}, true},
+		{"payments", "run", policy.Caller{User: "root"}, false},
+		{"payments", "run", policy.Caller{Certificate: "CN=alice"}, true},
+		{"payments", "run", policy.Caller{Certificate: "CN=alice,O=Elsewhere"}, false},
+		{"payments", "run", policy.Caller{Certificate: "alice"}, false},
+		{"payments", "run", policy.Caller{User: "CN=alice"}, false},
+		{"payments", "", policy.Caller{}, true},
+		{"watchers", "", policy.Caller{}, false},
+		{"watchers", "logs", policy.Caller{User: "bob"}, true},
+		{"watchers", "copy", policy.Caller{User: "bob"}, false},
+		{"payments", "run", policy.Caller{User: "mallory"}, false},
+		{"payments", "run", policy.Caller{}, false},
+		{"payments", "exec", alice, false},
+		{"ghosts", "run", alice, false},
+		{"", "run", policy.Caller{Root: true}, false},
 	}
 	for _, tt := range tests {
 		reason, p := d.Admit(tt.team, tt.action, tt.caller)
@@ -280,9 +290,87 @@ func TestAdmit(t *testing.T) {
 			t.Errorf("%+v: %+v, %+v", tt, reason, p)
 		}
 	}
-	_, p := d.Admit("payments", "run", "alice")
+	_, p := d.Admit("payments", "run", alice)
 	if p.Memory != 1<<30 || p.Total.CPUs != 8 || p.Network.Mode != "bridge" || !p.Mounts[0].Writable || p.Runtime != "runc" {
 		t.Errorf("profile %+v", p)
+	}
+}
+
+func TestTeamsOf(t *testing.T) {
+	d := load(t)
+	for _, tt := range []struct {
+		caller policy.Caller
+		want   string
+	}{
+		{alice, "payments"},
+		{policy.Caller{User: "bob"}, "watchers"},
+		{policy.Caller{User: "bob", Certificate: "CN=alice"}, "payments watchers"},
+		{policy.Caller{Root: true}, "payments watchers"},
+		{policy.Caller{}, ""},
+		{policy.Caller{User: "mallory"}, ""},
+	} {
+		if got := strings.Join(d.TeamsOf(tt.caller), " "); got != tt.want {
+			t.Errorf("%+v: teams %q, want %q", tt.caller, got, tt.want)
+		}
+	}
+}
+
+func TestWithoutATeam(t *testing.T) {
+	for text, want := range map[string]bool{"": false, "host: {unattributed: deny}": false, "host: {unattributed: minimal}": true} {
+		d := parse(t, head+text)
+		reason, p := d.AdmitUnattributed()
+		if (reason.Outcome == verdict.Allowed) != want || (p != nil) != want {
+			t.Errorf("%q: %+v, %+v", text, reason, p)
+		}
+		if p != nil && (p.Validate() != nil || p.Network.Mode != "none" || len(p.Capabilities)+len(p.Mounts)+len(p.Devices) > 0 || p.SetuidFiles) {
+			t.Errorf("the minimal profile is %+v", p)
+		}
+	}
+}
+
+func TestKeep(t *testing.T) {
+	for text, want := range map[string]time.Duration{"{}": 0, "{whenUnreachable: deny}": 0, "{whenUnreachable: keep 24h}": 24 * time.Hour, "{whenUnreachable: keep 1d12h}": 36 * time.Hour} {
+		if d := parse(t, head+"host: "+text); d.Host.WhenUnreachable.Keep != want {
+			t.Errorf("%s keeps %v, want %v", text, d.Host.WhenUnreachable.Keep, want)
+		}
+	}
+}
+
+func TestBuildsAndLocal(t *testing.T) {
+	d := parse(t, environment("signed: {roles: [a]}\nbuilds: {from: allowed}\nlocal: allow")+"  f: {signed: {roles: [a]}}\n")
+	for _, tt := range []struct {
+		environment   string
+		builds, local bool
+	}{{"e", true, true}, {"f", false, false}, {"g", false, false}} {
+		if b, l := d.JudgeBuild(tt.environment), d.JudgeLocal(tt.environment); (b.Outcome == verdict.Allowed) != tt.builds || (l.Outcome == verdict.Allowed) != tt.local {
+			t.Errorf("%s: builds %+v, local %+v", tt.environment, b, l)
+		}
+	}
+}
+
+func TestUntil(t *testing.T) {
+	d := parse(t, environment(`signed: {roles: [a]}
+scanned: {advisoriesWithin: 48h}
+exceptions: [{finding: CVE-1, component: 'pkg:deb/debian/a', repositories: ['**'], until: 2026-11-23, reason: r, owner: o}]`)+"  f: {signed: {roles: [a]}}\n")
+	evening := time.Date(2026, 11, 24, 0, 0, 0, 0, time.UTC)
+	for _, tt := range []struct {
+		name, environment string
+		change            func(*policy.Facts)
+		want              time.Time
+	}{
+		{"signatures first", "e", nil, now.Add(time.Hour)},
+		{"then the exception", "e", func(f *policy.Facts) { f.Expires = now.AddDate(1, 0, 0) }, evening},
+		{"advisories", "e", func(f *policy.Facts) { f.Expires, f.AsOf = time.Time{}, now.Add(-47*time.Hour-30*time.Minute) }, now.Add(30 * time.Minute)},
+		{"signatures that do not end", "f", func(f *policy.Facts) { f.Expires = time.Time{} }, time.Time{}},
+		{"no such place", "g", nil, time.Time{}},
+	} {
+		f := facts()
+		if tt.change != nil {
+			tt.change(f)
+		}
+		if got := d.Until(tt.environment, now, f); !got.Equal(tt.want) {
+			t.Errorf("%s: %v, want %v", tt.name, got, tt.want)
+		}
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"regexp"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/package-url/packageurl-go"
@@ -39,6 +40,33 @@ func (d *Duration) parse(s string) error {
 			return fmt.Errorf("%q is longer than ten years", s)
 		}
 	}
+	return nil
+}
+
+// WhenUnreachable is "deny", the zero value, or "keep" and a [Duration].
+type WhenUnreachable struct {
+	// Keep is for how long after it was last allowed a container that has not
+	// changed may start again; 0: not at all.
+	Keep time.Duration
+}
+
+func (w *WhenUnreachable) parse(s string) error {
+	length, keep := strings.CutPrefix(s, "keep ")
+	switch {
+	case s == "deny":
+		w.Keep = 0
+		return nil
+	case !keep:
+		return fmt.Errorf("want deny, or keep and a time such as keep 24h, got %q", s)
+	}
+	var d Duration
+	if err := d.parse(length); err != nil {
+		return err
+	}
+	if d.Duration <= 0 {
+		return fmt.Errorf("%q keeps nothing: write deny", s)
+	}
+	w.Keep = d.Duration
 	return nil
 }
 

@@ -9,16 +9,28 @@ import (
 	"plimsoll/internal/profile"
 )
 
-// Actions that a team may be allowed.
-var actions = []string{"run", "exec", "logs"}
+// The actions that a team may be allowed.
+const (
+	ActionRun   = "run"   // have containers: make, start, stop, remove them, pull images
+	ActionExec  = "exec"  // start a process in a container that runs, or attach to it
+	ActionLogs  = "logs"  // read what a container has written
+	ActionBuild = "build" // make images: build, commit, load
+	ActionCopy  = "copy"  // copy files into and out of a container
+)
+
+// Actions are all of them.
+var Actions = []string{ActionRun, ActionExec, ActionLogs, ActionBuild, ActionCopy}
 
 func (d *decoder) checkTeam(path string, t *Team) {
 	if strings.Count(path, ".") > 1 {
 		d.fail(path, "a team's name becomes that of a cgroup and cannot contain a dot")
 	}
+	if strings.HasSuffix(path, "."+Unattributed) {
+		d.fail(path, "is what containers without a team are counted under")
+	}
 	for i, a := range t.May {
-		if !slices.Contains(actions, a) {
-			d.fail(fmt.Sprintf("%s.may[%d]", path, i), "%q is none of %s", a, strings.Join(actions, ", "))
+		if !slices.Contains(Actions, a) {
+			d.fail(fmt.Sprintf("%s.may[%d]", path, i), "%q is none of %s", a, strings.Join(Actions, ", "))
 		}
 	}
 	for name, list := range map[string][]string{"users": t.Members.Users, "certificates": t.Members.Certificates, "tokens": t.Members.Tokens, "groups": t.Members.Groups} {
@@ -66,6 +78,7 @@ func (p *Profile) profile() (profile.Profile, error) {
 		Network:      profile.Network{Mode: p.Network.Mode, Publish: p.Network.Publish, Egress: p.Network.Egress},
 		Capabilities: slices.Sorted(slices.Values(p.Capabilities.Add)),
 		SetuidFiles:  p.SetuidFiles == "allow",
+		ReadOnly:     p.ReadOnly,
 		Devices:      p.Devices,
 		Runtime:      p.Runtime,
 		Host:         p.Host,

@@ -82,6 +82,18 @@ func (r *Ranges) Free(ctx context.Context, id string) error {
 	})
 }
 
+// Containers returns the slots of all containers, by holder.
+func (r *Ranges) Containers(ctx context.Context) (map[string]idmap.Range, error) {
+	all := map[string]idmap.Range{}
+	err := r.change(ctx, "containers", func(t *table) (bool, error) {
+		for name, base := range t.Containers {
+			all[name] = idmap.Range{Base: base, Size: idmap.SlotSize}
+		}
+		return false, nil
+	})
+	return all, err
+}
+
 func hold(t *table, holders map[string]uint32, name string, find func(map[uint32]bool) (idmap.Range, error), slot *idmap.Range) (bool, error) {
 	if base, ok := holders[name]; ok {
 		*slot = idmap.Range{Base: base, Size: idmap.SlotSize}

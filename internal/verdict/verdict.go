@@ -56,7 +56,9 @@ type Decision struct {
 	Environment string           `json:"environment"`
 	Team        string           `json:"team,omitempty"`
 	Caller      string           `json:"caller,omitempty"`
-	Outcome     Outcome          `json:"outcome"` // Allowed or Denied
+	Container   string           `json:"container,omitempty"` // ID of what was to be started, where that is known
+	Rests       string           `json:"rests,omitempty"`     // ID of an earlier decision that this one repeats: nothing was looked at again
+	Outcome     Outcome          `json:"outcome"`             // Allowed or Denied
 	Reasons     []Reason         `json:"reasons"`
 	PolicyHash  ref.Digest       `json:"policy"`            // of the policy document's bytes
 	Profile     *profile.Profile `json:"profile,omitempty"` // what the container gets; nil if denied or no team was named

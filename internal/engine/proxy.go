@@ -1,0 +1,262 @@
+package engine
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"plimsoll/internal/fault"
+	"plimsoll/internal/profile"
+	"plimsoll/internal/verdict"
+)
+
+// TeamHeader names the team of a caller who is in several. A team's own socket
+// says it without a header.
+const TeamHeader = "X-Plimsoll-Team"
+
+const (
+	maxHeader      = 64 << 10 // bytes of a request's header
+	headerTimeout  = 10 * time.Second
+	idleTimeout    = 2 * time.Minute
+	connectionsFor = 512 // of one user at one time
+)
+
+// Config says what a proxy stands in front of.
+type Config struct {
+	Engine      string   // path of the engine's own socket
+	Guard       Guard    // whom to ask
+	Nonces      *Nonces  // shared with the plugin; its own if nil
+	Protected   []string // paths of the host that nobody may mount, beside those that never may be
+	Environment string   // of the host, for the audit log
+	Runtime     string   // name by which the engine knows the sealing runtime; "": it is the engine's default
+	Log         *slog.Logger
+	Now         func() time.Time
+}
+
+// Proxy serves Docker's API to members of teams. It is safe for concurrent use.
+type Proxy struct {
+	Config
+	routes    []route
+	transport *http.Transport
+	peers     peers
+}
+
+// New returns a proxy in front of the engine.
+func New(c Config) (*Proxy, error) {
+	if c.Engine == "" || c.Guard == nil {
+		return nil, fault.Errorf(fault.Internal, "a proxy needs an engine's socket and a guard")
+	}
+	if c.Nonces == nil {
+		c.Nonces = NewNonces()
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	p := &Proxy{Config: c, routes: table()}
+	p.transport = &http.Transport{
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return p.dial(ctx)
+		},
+		DisableCompression:  true,
+		MaxIdleConnsPerHost: 64,
+		IdleConnTimeout:     idleTimeout,
+		WriteBufferSize:     64 << 10,
+		ReadBufferSize:      64 << 10,
+	}
+	return p, nil
+}
+
+func (p *Proxy) dial(ctx context.Context) (net.Conn, error) {
+	var d net.Dialer
+	return d.DialContext(ctx, "unix", p.Engine)
+}
+
+// Serve answers on the listener until the context ends, which ends every
+// connection. A team that is not "" is what a team's own socket names. A listener
+// of unix sockets knows its callers by their credentials, one of TLS by the
+// client certificates that it verified; any other is refused.
+func (p *Proxy) Serve(ctx context.Context, l net.Listener, team string) error {
+	server := &http.Server{
+		Handler:           p.handler(team),
+		ReadHeaderTimeout: headerTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeader,
+		ErrorLog:          slog.NewLogLogger(p.Log.Handler(), slog.LevelDebug),
+		BaseContext:       func(net.Listener) context.Context { return ctx },
+		ConnContext:       withConn,
+	}
+	stop := context.AfterFunc(ctx, func() {
+		if err := server.Close(); err != nil {
+			p.Log.Debug("close", "err", err)
+		}
+	})
+	defer stop()
+	defer p.transport.CloseIdleConnections()
+	if err := server.Serve(&listener{Listener: l, peers: &p.peers}); err != nil && !errors.Is(err, http.ErrServerClosed) {
+		return fault.As(fault.Unavailable, err)
+	}
+	return nil
+}
+
+// handler answers one request at a time.
+func (p *Proxy) handler(team string) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		q := &request{p: p, w: w, r: r}
+		q.caller, q.err = callerOf(r)
+		q.caller.Team = team
+		err := q.err
+		if err == nil {
+			err = q.serve()
+		}
+		if err != nil {
+			q.refuse(err)
+		}
+	})
+}
+
+// request is one request on its way through.
+type request struct {
+	p      *Proxy
+	w      http.ResponseWriter
+	r      *http.Request
+	caller Caller
+	team   string
+	target target
+	route  *route
+	match        // what the path names
+	query  query
+	err    error
+
+	profile *profile.Profile // the team's, once the caller was admitted
+
+	answered bool // the response has begun: an error can only end it
+	tells    bool // the guard has recorded the denial already
+}
+
+func (q *request) ctx() context.Context { return q.r.Context() }
+
+// serve judges the request line, finds the team, and hands over to the route.
+func (q *request) serve() error {
+	r := q.r
+	if r.ProtoMajor != 1 || r.Header.Get("Expect") != "" || len(r.Trailer) > 0 {
+		return fault.Errorf(fault.Denied, "requests are plain HTTP/1.1, without expectations and trailers")
+	}
+	var err error
+	if q.target, err = parseTarget(r.RequestURI); err != nil {
+		return err
+	}
+	if q.route, q.match, err = q.p.find(r.Method, q.target.segments); err != nil {
+		return err
+	}
+	if q.query.Values, err = q.route.query.parse(q.target.query); err != nil {
+		return err
+	}
+	if !q.route.upgrades && (r.Header.Get("Upgrade") != "" || hasToken(r.Header, "Connection", "upgrade")) {
+		return fault.Errorf(fault.Denied, "%s %s is not upgraded", r.Method, q.target.path())
+	}
+	if !q.route.body {
+		if err := noBody(r); err != nil {
+			return err
+		}
+	}
+	if !q.route.open {
+		if err := q.findTeam(); err != nil {
+			return err
+		}
+	}
+	return q.route.do(q)
+}
+
+// findTeam says for which team the caller acts: the one that socket or header
+// name, or the only one the caller has.
+func (q *request) findTeam() error {
+	named := q.caller.Team
+	if h := q.r.Header.Values(TeamHeader); len(h) > 1 || len(h) == 1 && named != "" && h[0] != named {
+		return fault.Errorf(fault.Denied, "the request names more than one team")
+	} else if len(h) == 1 {
+		named = h[0]
+	}
+	teams := q.p.Guard.Teams(q.caller)
+	switch {
+	case named != "" && slices.Contains(teams, named):
+		q.team = named
+	case named != "":
+		return fault.Errorf(fault.Denied, "%s is not in team %q", q.caller.Name(), named)
+	case len(teams) == 1:
+		q.team = teams[0]
+	case len(teams) == 0:
+		return fault.Errorf(fault.Denied, "%s is in no team", q.caller.Name())
+	default:
+		err := fault.Errorf(fault.Denied, "%s is in several teams (%s)", q.caller.Name(), strings.Join(teams, ", "))
+		return fault.Hint(err, "docker -H unix:///run/plimsoll/teams/%s/docker.sock …", teams[0])
+	}
+	q.caller.Team = q.team
+	return nil
+}
+
+// record writes what was decided into the audit log.
+func (q *request) record(outcome verdict.Outcome, rule, message string) error {
+	d := &verdict.Decision{
+		ID: rand.Text(), Time: q.p.Now().UTC(), Door: Door, Environment: q.p.Environment,
+		Team: q.team, Caller: q.caller.Name(), Outcome: outcome,
+		Reasons: []verdict.Reason{{Rule: rule, Outcome: outcome, Message: message}},
+	}
+	if outcome == verdict.Denied {
+		d.Reasons[0].Class = verdict.Rule
+	}
+	return q.p.Guard.Record(context.WithoutCancel(q.ctx()), d)
+}
+
+// allow records that something was let through. What cannot be recorded does not
+// happen.
+func (q *request) allow(rule, format string, args ...any) error {
+	err := q.record(verdict.Allowed, rule, sprintf(format, args...))
+	if err != nil {
+		return fault.As(fault.Unavailable, err)
+	}
+	return nil
+}
+
+// refuse answers with the error, and records it if it is a denial.
+func (q *request) refuse(err error) {
+	if fault.Is(err, fault.Denied) && !q.tells {
+		if err := q.record(verdict.Denied, "engine", q.r.Method+" "+clip(q.r.RequestURI)+": "+err.Error()); err != nil {
+			q.p.Log.Error("record a denial", "err", err)
+		}
+	}
+	if q.answered {
+		q.p.Log.Info("request ended", "method", q.r.Method, "path", q.target.path(), "err", err)
+		panic(http.ErrAbortHandler)
+	}
+	var said *engineError
+	if errors.As(err, &said) {
+		writeError(q.w, said.status, said.message)
+		return
+	}
+	status, message := explain(err)
+	if status >= http.StatusInternalServerError {
+		q.p.Log.Error("request failed", "method", q.r.Method, "path", q.target.path(), "err", err)
+	}
+	// What is left of the body is not read: the connection ends with the answer.
+	if q.r.ContentLength != 0 {
+		q.w.Header().Set("Connection", "close")
+	}
+	writeError(q.w, status, message)
+}
+
+func clip(s string) string {
+	if len(s) > 200 {
+		return s[:200] + "…"
+	}
+	return s
+}
+
