@@ -24,6 +24,7 @@ var hostile = []string{
 	`{"memory.max":"max"}`, `[{"path":"/bin/sh","args":["sh"]}]`, `[{"type":"RLIMIT_NPROC","hard":1,"soft":1}]`, `"libpod"`, `"/dev/fuse"`,
 	`[{"path":"/dev/fuse","type":"c","major":10,"minor":229},{"path":"/dev/sda","type":"b","major":8,"minor":0}]`,
 	`{"destination":"/x","type":"none","source":"/etc","options":["rbind"]}`, `{"type":"cgroup"}`, `{"type":"time"}`,
+	`{"destination":"/x","type":"proc","source":"proc"}`, `{"kernel.core_pattern":"|/x"}`, `{"policy":"SCHED_FIFO","priority":99}`, `{"class":"IOPRIO_CLASS_RT"}`,
 }
 
 var memberNames = strings.Fields(`process root mounts hooks annotations linux user args cwd capabilities rlimits noNewPrivileges apparmorProfile oomScoreAdj
