@@ -159,8 +159,8 @@ func noNetDevices(linux *object) error {
 const pingGroups = "net.ipv4.ping_group_range"
 
 // switches are those of namespaces that a container has for itself, and that
-// cannot be used against a host or a neighbour: what Kubernetes calls safe, the
-// limits of System V and POSIX IPC, and turning IPv6 off.
+// cannot be used against a host or a neighbour: what Kubernetes calls safe, queues
+// of TCP, the limits of System V and POSIX IPC, and turning IPv6 off.
 var switches = []string{
 	"fs.mqueue.msg_default", "fs.mqueue.msg_max", "fs.mqueue.msgsize_default", "fs.mqueue.msgsize_max", "fs.mqueue.queues_max",
 	"kernel.msgmax", "kernel.msgmnb", "kernel.msgmni", "kernel.sem",

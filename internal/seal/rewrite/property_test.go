@@ -87,7 +87,7 @@ func grants() []*protocol.Grant {
 
 func TestWhateverIsAskedIsHarmless(t *testing.T) {
 	const rounds = 6000
-	r := rand.New(rand.NewPCG(5, 7)) //nolint:gosec // the same documents every time
+	r := rand.New(rand.NewPCG(5, 7)) // the same documents every time
 	all := captures(t, ".config.json")
 	names := slices.Sorted(maps.Keys(all))
 	taken := 0

@@ -10,19 +10,29 @@ import (
 
 func TestUpdate(t *testing.T) {
 	for _, tt := range []struct{ name, asked, want string }{
-		{"Docker's, lifted", string(captured(t, "update.resources")),
-			`{"memory":{"limit":536870912},"cpu":{"quota":150000,"period":100000,"shares":1024},"pids":{"limit":256}}`},
+		{
+			"Docker's, lifted", string(captured(t, "update.resources")),
+			`{"memory":{"limit":536870912},"cpu":{"quota":150000,"period":100000,"shares":1024},"pids":{"limit":256}}`,
+		},
 		{"nothing", `{}`, `{}`},
 		{"null", `{"memory":null,"cpu":null}`, `{}`},
 		{"empty parts", `{"memory":{},"cpu":{},"pids":{},"blockIO":{}}`, `{}`},
-		{"lower", `{"memory":{"limit":1048576,"swap":2097152,"reservation":524288},"pids":{"limit":3}}`,
-			`{"memory":{"limit":1048576,"swap":2097152,"reservation":524288},"pids":{"limit":3}}`},
-		{"no limit", `{"memory":{"limit":-1,"swap":-1},"pids":{"limit":-1},"cpu":{"quota":-1}}`,
-			`{"memory":{"limit":536870912,"swap":536870912},"cpu":{"quota":150000,"period":100000},"pids":{"limit":256}}`},
-		{"zero", `{"memory":{"limit":0,"swap":0},"pids":{"limit":0},"cpu":{"quota":0,"period":0}}`,
-			`{"memory":{"limit":536870912,"swap":536870912},"cpu":{"quota":150000,"period":100000},"pids":{"limit":256}}`},
-		{"largest", `{"memory":{"limit":9223372036854775807},"pids":{"limit":18446744073709551615}}`,
-			`{"memory":{"limit":536870912},"pids":{"limit":256}}`},
+		{
+			"lower", `{"memory":{"limit":1048576,"swap":2097152,"reservation":524288},"pids":{"limit":3}}`,
+			`{"memory":{"limit":1048576,"swap":2097152,"reservation":524288},"pids":{"limit":3}}`,
+		},
+		{
+			"no limit", `{"memory":{"limit":-1,"swap":-1},"pids":{"limit":-1},"cpu":{"quota":-1}}`,
+			`{"memory":{"limit":536870912,"swap":536870912},"cpu":{"quota":150000,"period":100000},"pids":{"limit":256}}`,
+		},
+		{
+			"zero", `{"memory":{"limit":0,"swap":0},"pids":{"limit":0},"cpu":{"quota":0,"period":0}}`,
+			`{"memory":{"limit":536870912,"swap":536870912},"cpu":{"quota":150000,"period":100000},"pids":{"limit":256}}`,
+		},
+		{
+			"largest", `{"memory":{"limit":9223372036854775807},"pids":{"limit":18446744073709551615}}`,
+			`{"memory":{"limit":536870912},"pids":{"limit":256}}`,
+		},
 		{"swap alone", `{"memory":{"swap":1048576}}`, `{"memory":{"swap":1048576}}`},
 		{"period alone", `{"cpu":{"period":1000}}`, `{"cpu":{"quota":150000,"period":100000}}`},
 		{"quota alone", `{"cpu":{"quota":10000}}`, `{"cpu":{"quota":10000,"period":100000}}`},
@@ -33,8 +43,10 @@ func TestUpdate(t *testing.T) {
 		{"by file", `{"unified":{"memory.max":"max","pids.max":"max"},"rdma":{},"network":{"classID":1},"hugepageLimits":[],"devices":[{"allow":true,"access":"rwm"}]}`, `{}`},
 		{"kernel memory", `{"memory":{"kernel":-1,"kernelTCP":-1,"disableOOMKiller":true,"useHierarchy":false,"swappiness":101}}`, `{}`},
 		{"weights", `{"blockIO":{"weight":1000,"leafWeight":1000,"weightDevice":[{"major":8,"minor":0,"weight":1000}]}}`, `{"blockIO":{"weight":100}}`},
-		{"throttles", `{"blockIO":{"throttleReadBpsDevice":[{"major":8,"minor":0,"rate":1000},{"major":8,"minor":1,"rate":0}]}}`,
-			`{"blockIO":{"throttleReadBpsDevice":[{"major":8,"minor":0,"rate":1000}]}}`},
+		{
+			"throttles", `{"blockIO":{"throttleReadBpsDevice":[{"major":8,"minor":0,"rate":1000},{"major":8,"minor":1,"rate":0}]}}`,
+			`{"blockIO":{"throttleReadBpsDevice":[{"major":8,"minor":0,"rate":1000}]}}`,
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			got, err := rewrite.Update([]byte(tt.asked), grant(), situation())
@@ -43,9 +55,11 @@ func TestUpdate(t *testing.T) {
 			}
 		})
 	}
-	for _, bad := range []string{``, `[]`, `null`, `{"memory":1}`, `{"memory":{"limit":"max"}}`, `{"Memory":{"limit":-1}}`, `{"pids":{"limit":1e3}}`,
+	for _, bad := range []string{
+		``, `[]`, `null`, `{"memory":1}`, `{"memory":{"limit":"max"}}`, `{"Memory":{"limit":-1}}`, `{"pids":{"limit":1e3}}`,
 		`{"memory":{"limit":1},"memory":{"limit":-1}}`, `{"memory":{"limit":1,"Limit":-1}}`, `{"cpu":{"cpus":"0\n1"}}`, `{"blockIO":{"throttleReadBpsDevice":{}}}`,
-		`{"pids":{"limit":99999999999999999999999}}`, `{"memory":{"limit":1}} {}`} {
+		`{"pids":{"limit":99999999999999999999999}}`, `{"memory":{"limit":1}} {}`,
+	} {
 		if _, err := rewrite.Update([]byte(bad), grant(), situation()); !fault.Is(err, fault.Invalid) {
 			t.Errorf("%s: %v", bad, err)
 		}
