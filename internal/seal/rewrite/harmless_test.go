@@ -34,7 +34,7 @@ func harmless(plan *rewrite.Plan, g *protocol.Grant, s rewrite.Situation) error 
 		harmlessLinux(&spec, g, s),
 		harmlessMounts(&spec, plan, g, s),
 		harmlessLimits(spec.Linux.Resources, g, s),
-		harmlessRest(&spec, g, s),
+		harmlessRest(plan.Config, &spec, g),
 	)
 }
 
@@ -307,7 +307,7 @@ func harmlessUpdate(r *specs.LinuxResources, g *protocol.Grant) error {
 		above("memory", m.Limit, p.Memory)
 		above("swap", m.Swap, p.Memory)
 		above("reservation", m.Reservation, p.Memory)
-		if m.Kernel != nil || m.KernelTCP != nil || m.DisableOOMKiller != nil || m.UseHierarchy != nil { //nolint:staticcheck // deprecated, so that it must not come through
+		if m.DisableOOMKiller != nil || m.UseHierarchy != nil {
 			wrong = append(wrong, errors.New("memory"))
 		}
 	}
@@ -336,10 +336,14 @@ func harmlessUpdate(r *specs.LinuxResources, g *protocol.Grant) error {
 	return errors.Join(wrong...)
 }
 
-func harmlessRest(spec *specs.Spec, g *protocol.Grant, s rewrite.Situation) error {
+func harmlessRest(config []byte, spec *specs.Spec, g *protocol.Grant) error {
 	var wrong []error
-	if h := spec.Hooks; h != nil {
-		for _, hook := range slices.Concat(h.Prestart, h.CreateRuntime, h.CreateContainer, h.StartContainer, h.Poststart, h.Poststop) { //nolint:staticcheck // Docker's
+	var hooks struct{ Hooks map[string][]specs.Hook }
+	if err := json.Unmarshal(config, &hooks); err != nil {
+		wrong = append(wrong, err)
+	}
+	for _, list := range hooks.Hooks {
+		for _, hook := range list {
 			if len(hook.Args) == 0 || hook.Args[0] != "libnetwork-setkey" || !strings.HasPrefix(hook.Path, "/proc/") {
 				wrong = append(wrong, fmt.Errorf("hook %+v", hook))
 			}
