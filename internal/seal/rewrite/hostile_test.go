@@ -3,9 +3,11 @@ package rewrite_test
 import (
 	"bytes"
 	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/opencontainers/runtime-spec/specs-go"
 
 	"plimsoll/internal/fault"
@@ -76,6 +78,9 @@ func TestRefused(t *testing.T) {
 		"namespace twice":             {"linux.namespaces", append(spaces(), space("pid", "")), fault.Invalid},
 		"unknown namespace":           {"linux.namespaces", append(spaces(), space("new", "")), fault.Denied},
 		"no namespaces":               {"linux.namespaces", nil, fault.Denied},
+		"buffers that nobody counts":  {"linux.sysctl", map[string]any{"net.ipv4.tcp_rmem": "4096 131072 2147483647"}, fault.Denied},
+		"too many masked paths":       {"linux.maskedPaths", slices.Repeat([]string{"/x"}, 513), fault.Denied},
+		"too many mounts":             {"mounts", slices.Repeat(mount("/x", "tmpfs", "tmpfs"), 513), fault.Denied},
 		"masked path goes up":         {"linux.maskedPaths", []string{"/proc/../etc"}, fault.Invalid},
 		"SELinux type of the host":    {"process.selinuxLabel", "system_u:system_r:spc_t:s0", fault.Denied},
 		"SELinux user type":           {"process.selinuxLabel", "unconfined_u:unconfined_r:unconfined_t:s0-s0:c0.c1023", fault.Denied},
@@ -243,6 +248,16 @@ func TestUnknownLimitsAreNotPassedOn(t *testing.T) {
 		if bytes.Contains(plan.Config, []byte("newer")) {
 			t.Errorf("%s: could lift a limit", where)
 		}
+	}
+}
+
+func TestBuffersWhereTheyAreCounted(t *testing.T) {
+	s := situation()
+	s.Unified = true
+	_, spec := create(t, edit(t, "plain.config", "linux.sysctl", map[string]any{"net.ipv4.tcp_wmem": "4096\t16384 4194304"}), grant(), s)
+	want := map[string]string{"net.ipv4.tcp_wmem": "4096\t16384 4194304", "net.ipv4.ping_group_range": "0 65535"}
+	if d := cmp.Diff(want, spec.Linux.Sysctl); d != "" {
+		t.Error(d)
 	}
 }
 

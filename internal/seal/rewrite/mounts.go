@@ -12,8 +12,8 @@ import (
 	"plimsoll/internal/fault"
 )
 
-// maxMounts bounds the mounts of a container: each is a file system in the
-// kernel.
+// maxMounts bounds the mounts of a container, and the paths that are hidden or
+// made read-only by one: each costs the kernel memory and the runtime time.
 const maxMounts = 512
 
 // mounts writes the list of mounts anew: binds go through the runtime, what
