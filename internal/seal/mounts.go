@@ -54,17 +54,3 @@ func requested(mounts []Mount) []specs.Mount {
 }
 
 func mountPoint(i int) string { return buildDir + "/m" + strconv.Itoa(i) }
-
-// masked are parts of /proc and /sys that tell of the host and its hardware.
-func masked() []string {
-	return []string{
-		"/proc/acpi", "/proc/asound", "/proc/interrupts", "/proc/kallsyms", "/proc/kcore", "/proc/key-users", "/proc/keys",
-		"/proc/kmsg", "/proc/latency_stats", "/proc/sched_debug", "/proc/scsi", "/proc/timer_list", "/proc/timer_stats",
-		"/proc/vmallocinfo", "/sys/devices/virtual/powercap", "/sys/firmware", "/sys/kernel/debug", "/sys/kernel/tracing",
-	}
-}
-
-// readonly are switches of the kernel.
-func readonly() []string {
-	return []string{"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"}
-}

@@ -9,6 +9,7 @@ import (
 
 	"plimsoll/internal/idmap"
 	"plimsoll/internal/profile"
+	"plimsoll/internal/seal/rewrite"
 	"plimsoll/internal/seal/seccomp"
 )
 
@@ -56,8 +57,8 @@ func Spec(r *Request, s Situation) (*specs.Spec, error) {
 			CgroupsPath:   cgroupPath(r.Team, s.ID),
 			Resources:     resources(&r.Profile, s.Swap),
 			Seccomp:       filter,
-			MaskedPaths:   masked(),
-			ReadonlyPaths: readonly(),
+			MaskedPaths:   rewrite.Masked(),
+			ReadonlyPaths: rewrite.Readonly(),
 			Sysctl:        map[string]string{"net.ipv4.ping_group_range": "0 " + strconv.Itoa(idmap.SlotSize-1)},
 		},
 		Annotations: map[string]string{"dev.plimsoll.team": r.Team, "dev.plimsoll.base": strconv.FormatUint(uint64(s.IDs.Base), 10)},

@@ -16,4 +16,19 @@
 // it first. So a document is refused that has a member twice, a name that
 // differs from a known one only in case (Go's decoder would take it), or a NUL
 // in a string (where C's ends).
+//
+// # What is refused
+//
+// What only asks for more gets what was granted. What a container would not be
+// the same without is refused: the host's namespaces, file systems that are not
+// the kernel's own or not in their place, sysctls and hooks that are not on a
+// list, users that the container does not have. The table of all parts, with
+// reasons, is in docs/design/seal.md.
+//
+// # What is left to do
+//
+// The caller opens, judges and maps the binds in [Plan.Mounts], in their order;
+// checks [Plan.Join] and [Plan.Hooks], which lead to processes by their number;
+// makes the nodes in [Plan.Devices]; and sets [Plan.Rlimits] on itself. Until all
+// that is done, [Plan.Config] names files that do not exist.
 package rewrite

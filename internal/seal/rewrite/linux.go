@@ -90,6 +90,9 @@ func addPaths(linux *object, key string, ours []string) error {
 	if err != nil {
 		return err
 	}
+	if len(asked) > maxMounts {
+		return fault.Errorf(fault.Denied, "linux.%s: %d are more than %d", key, len(asked), maxMounts)
+	}
 	for _, p := range asked {
 		if p == "" || p[0] != '/' || climbs(p) {
 			return fault.Errorf(fault.Invalid, "linux.%s: %.80q is not a plain absolute path", key, p)
@@ -159,8 +162,8 @@ func noNetDevices(linux *object) error {
 const pingGroups = "net.ipv4.ping_group_range"
 
 // switches are those of namespaces that a container has for itself, and that
-// cannot be used against a host or a neighbour: what Kubernetes calls safe, the
-// limits of System V and POSIX IPC, and turning IPv6 off.
+// cannot be used against a host or a neighbour: what Kubernetes calls safe, queues
+// of TCP, the limits of System V and POSIX IPC, and turning IPv6 off.
 var switches = []string{
 	"fs.mqueue.msg_default", "fs.mqueue.msg_max", "fs.mqueue.msgsize_default", "fs.mqueue.msgsize_max", "fs.mqueue.queues_max",
 	"kernel.msgmax", "kernel.msgmnb", "kernel.msgmni", "kernel.sem",
@@ -168,9 +171,13 @@ var switches = []string{
 	"net.core.somaxconn",
 	"net.ipv4.ip_local_port_range", "net.ipv4.ip_local_reserved_ports", "net.ipv4.ip_unprivileged_port_start",
 	"net.ipv4.tcp_fin_timeout", "net.ipv4.tcp_keepalive_intvl", "net.ipv4.tcp_keepalive_probes", "net.ipv4.tcp_keepalive_time",
-	"net.ipv4.tcp_max_syn_backlog", "net.ipv4.tcp_rmem", "net.ipv4.tcp_syncookies", "net.ipv4.tcp_tw_reuse", "net.ipv4.tcp_wmem",
+	"net.ipv4.tcp_max_syn_backlog", "net.ipv4.tcp_syncookies", "net.ipv4.tcp_tw_reuse",
 	"net.ipv6.conf.all.disable_ipv6", "net.ipv6.conf.default.disable_ipv6", "net.ipv6.conf.eth0.disable_ipv6", "net.ipv6.conf.lo.disable_ipv6",
 }
+
+// buffers are switches for memory of the kernel, which control groups count from
+// version 2 on.
+var buffers = []string{"net.ipv4.tcp_rmem", "net.ipv4.tcp_wmem"}
 
 const maxSwitch = 256 // bytes of a value
 
@@ -193,7 +200,7 @@ func (w *work) sysctl(linux *object) error {
 				continue
 			}
 			v := unquote(m.value)
-			if !slices.Contains(switches, m.name) {
+			if !slices.Contains(switches, m.name) && (!w.host.Unified || !slices.Contains(buffers, m.name)) {
 				return fault.Errorf(fault.Denied, "sysctl %.80q: not one that a container may set", m.name)
 			}
 			if len(v) > maxSwitch || !consists(v, digits+" \t,-") {

@@ -3,6 +3,7 @@ package rewrite
 import (
 	"encoding/json"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -54,10 +55,8 @@ func name(where string) string {
 
 // exact refuses a name that decoders which ignore case take for a known one.
 func exact(key string, known []string) error {
-	for _, k := range known {
-		if key == k {
-			return nil
-		}
+	if slices.Contains(known, key) {
+		return nil
 	}
 	for _, k := range known {
 		if strings.EqualFold(key, k) {

@@ -136,9 +136,9 @@ func (w *work) capabilities(p *object) error {
 			return err
 		}
 		kept := []string{}
-		for _, c := range names {
-			if len(c) > len("CAP_") && c[:4] == "CAP_" && slices.Contains(w.grant.Profile.Capabilities, c[4:]) && !slices.Contains(kept, c) {
-				kept = append(kept, c)
+		for _, c := range w.grant.Profile.Capabilities {
+			if slices.Contains(names, "CAP_"+c) {
+				kept = append(kept, "CAP_"+c)
 			}
 		}
 		granted.set(set, kept)

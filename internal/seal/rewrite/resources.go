@@ -72,8 +72,10 @@ func (w *work) limits(asked *object) (*object, error) {
 		known []string
 		limit func(asked, granted *object) error
 	}{
-		{"memory", memoryMembers, w.memory}, {"cpu", cpuMembers, w.cpu},
-		{"pids", []string{"limit"}, w.pids}, {"blockIO", blockMembers, w.blockIO},
+		{"memory", memoryMembers, w.memory},
+		{"cpu", cpuMembers, w.cpu},
+		{"pids", []string{"limit"}, w.pids},
+		{"blockIO", blockMembers, w.blockIO},
 	} {
 		a, err := asked.child(part.key, part.known)
 		if err != nil {

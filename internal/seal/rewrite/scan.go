@@ -3,6 +3,7 @@ package rewrite
 import (
 	"bytes"
 	"encoding/json"
+	"slices"
 	"unicode/utf8"
 
 	"plimsoll/internal/fault"
@@ -169,10 +170,8 @@ const fewNames = 16
 // add reports whether name is new.
 func (n *names) add(name string) bool {
 	if n.many == nil {
-		for _, f := range n.few {
-			if f == name {
-				return false
-			}
+		if slices.Contains(n.few, name) {
+			return false
 		}
 		if n.few = append(n.few, name); len(n.few) < fewNames {
 			return true
