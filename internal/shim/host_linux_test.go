@@ -2,6 +2,7 @@ package shim_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -215,7 +216,7 @@ func (h *host) call(args ...string) (string, error) {
 }
 
 func (h *host) callIn(stdin []byte, args ...string) (string, error) {
-	cmd := exec.CommandContext(h.Context(), h.bin, slices.Concat([]string{"--root", h.root, "--log", h.log(), "--log-format", "json"}, args)...)
+	cmd := exec.CommandContext(context.WithoutCancel(h.Context()), h.bin, slices.Concat([]string{"--root", h.root, "--log", h.log(), "--log-format", "json"}, args)...)
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr, cmd.Stdin = &out, &out, bytes.NewReader(stdin)
 	err := cmd.Run()
