@@ -79,6 +79,9 @@ type host struct {
 	questions []protocol.Question
 }
 
+// team is one that no other process tests with.
+var team = fmt.Sprintf("shim-%d-t", os.Getpid())
+
 var slots struct {
 	sync.Mutex
 	next uint32
@@ -101,7 +104,7 @@ func plain() profile.Profile {
 }
 
 func grant() protocol.Grant {
-	return protocol.Grant{Team: "shimtest", Decision: "d1", Profile: plain(), IDs: slot(), Disk: idmap.Range{Base: 0x7f000000, Size: idmap.SlotSize}}
+	return protocol.Grant{Team: team, Decision: "d1", Profile: plain(), IDs: slot(), Disk: idmap.Range{Base: 0x7f000000, Size: idmap.SlotSize}}
 }
 
 func newHost(t testing.TB) *host {
@@ -385,7 +388,7 @@ func (h *host) grants() []string {
 // groups returns the control groups of the test's team.
 func groups() []string {
 	var all []string
-	for _, pattern := range []string{"/sys/fs/cgroup/*/plimsoll/shimtest*", "/sys/fs/cgroup/plimsoll/shimtest*"} {
+	for _, pattern := range []string{"/sys/fs/cgroup/*/plimsoll/" + team + "*", "/sys/fs/cgroup/plimsoll/" + team + "*"} {
 		found, _ := filepath.Glob(pattern)
 		all = append(all, found...)
 	}

@@ -26,7 +26,7 @@ func TestKilledAtEachStep(t *testing.T) {
 		for nth := 1; nth <= 40; nth += 3 {
 			b := h.container(merged, "sleep 1000")
 			b.write()
-			cmd := exec.CommandContext(t.Context(), "strace", "-qq", "-o", "/dev/null", "-e", "trace=none", "-e", "inject="+call+":signal=SIGKILL:when="+strconv.Itoa(nth),
+			cmd := exec.CommandContext(t.Context(), "strace", "-qq", "-o", "/dev/null", "-e", "trace="+call, "-e", "inject="+call+":signal=SIGKILL:when="+strconv.Itoa(nth),
 				h.bin, "--root", h.root, "--log", h.log(), "create", "--bundle", b.dir, b.id)
 			err := cmd.Run()
 			if out, err := h.call("delete", "--force", b.id); err != nil {

@@ -63,8 +63,8 @@ func TestUpdate(t *testing.T) {
 		}
 		seen := 0
 		for file, value := range want {
-			found, _ := filepath.Glob("/sys/fs/cgroup/*/plimsoll/shimtest/" + b.id + "/" + file)
-			unified, _ := filepath.Glob("/sys/fs/cgroup/plimsoll/shimtest/" + b.id + "/" + file)
+			found, _ := filepath.Glob("/sys/fs/cgroup/*/plimsoll/" + team + "/" + b.id + "/" + file)
+			unified, _ := filepath.Glob("/sys/fs/cgroup/plimsoll/" + team + "/" + b.id + "/" + file)
 			for _, path := range append(found, unified...) {
 				seen++
 				if got, err := os.ReadFile(path); err != nil || strings.TrimSpace(string(got)) != value {
@@ -86,8 +86,8 @@ func TestJoin(t *testing.T) {
 	first.start()
 	pid, err := os.ReadFile(filepath.Join(first.dir, "pid"))
 	h.must(err)
-	join := func(team string, extra ...any) *bundle {
-		h.give(func(g *protocol.Grant) { g.Team = team })
+	join := func(of string, extra ...any) *bundle {
+		h.give(func(g *protocol.Grant) { g.Team = of })
 		b := h.container(h.image(), "cat /proc/self/uid_map; ps")
 		spaces := []any{
 			map[string]any{"type": "pid", "path": fmt.Sprintf("/proc/%s/ns/pid", pid)}, map[string]any{"type": "network", "path": fmt.Sprintf("/proc/%s/ns/net", pid)},
@@ -96,7 +96,7 @@ func TestJoin(t *testing.T) {
 		b.set(append(spaces, extra...), "linux", "namespaces")
 		return b
 	}
-	out, err := join("shimtest").run()
+	out, err := join(team).run()
 	theirs, err2 := h.call("exec", first.id, "cat", "/proc/self/uid_map")
 	if err != nil || err2 != nil || !strings.HasPrefix(out, theirs) || !strings.Contains(out, "sleep 1000") {
 		t.Errorf("%v, %v: %s, not %s", err, err2, out, theirs)
@@ -108,14 +108,14 @@ func TestJoin(t *testing.T) {
 	if len(joins) != 1 || joins[0] != first.id {
 		t.Errorf("asked with %q", joins)
 	}
-	join("shimtest2").refused("cannot join namespaces of team")
+	join(team + "2").refused("cannot join namespaces of team")
 
 	h.give(func(*protocol.Grant) {})
 	other := h.container(h.image(), "sleep 1000")
 	other.start()
 	pid2, err := os.ReadFile(filepath.Join(other.dir, "pid"))
 	h.must(err)
-	mixed := join("shimtest")
+	mixed := join(team)
 	mixed.set([]any{
 		map[string]any{"type": "pid", "path": fmt.Sprintf("/proc/%s/ns/pid", pid)}, map[string]any{"type": "network", "path": fmt.Sprintf("/proc/%s/ns/net", pid2)},
 		map[string]any{"type": "ipc"}, map[string]any{"type": "uts"}, map[string]any{"type": "mount"},
