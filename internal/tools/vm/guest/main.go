@@ -138,7 +138,7 @@ func enter() error {
 	if err := errors.Join(os.Chdir("/new"), unix.Mount(".", "/", "", unix.MS_MOVE, ""), unix.Chroot("."), os.Chdir("/")); err != nil {
 		return fmt.Errorf("move to the disk: %w", err)
 	}
-	if err := errors.Join(own(), os.MkdirAll("/tmp", 0o777), os.Chmod("/tmp", 0o1777), os.MkdirAll("/mnt/ext4", 0o755)); err != nil {
+	if err := errors.Join(own(), os.MkdirAll("/tmp", 0o777), os.Chmod("/tmp", os.ModeSticky|0o777), os.MkdirAll("/mnt/ext4", 0o755)); err != nil {
 		return err
 	}
 	if err := mountAll(others); err != nil {
