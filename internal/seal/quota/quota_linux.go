@@ -157,7 +157,8 @@ func read(dir *os.File, project uint32) (Project, error) {
 
 // Clear takes the limits of project away, so that its number can be given to
 // another. While files still bear the number it changes nothing and the error is
-// Conflict: a container that has stopped keeps what it wrote until it is removed.
+// Conflict: a container that has stopped keeps what it wrote until it is removed,
+// and xfs takes a moment to give back what was removed.
 // path is anything on the file system.
 func Clear(path string, project uint32) error {
 	if project == 0 {
