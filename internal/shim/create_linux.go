@@ -173,7 +173,10 @@ func (n *creation) ask() error {
 		grant.IDs = with[0].Grant.IDs
 		n.made.Grant.IDs = grant.IDs
 	}
-	return n.enforceable()
+	if err := n.enforceable(); err != nil {
+		return err
+	}
+	return n.held.Keep(n.made) // before the first thing is made that outlives this process
 }
 
 // enforceable refuses a grant with a limit that is not held to.
