@@ -33,7 +33,7 @@ func TestContainersOfContainerd(t *testing.T) {
 			t.Skipf("needs %s", program)
 		}
 	}
-	dir, err := os.MkdirTemp("", "ctd")
+	dir, err := os.MkdirTemp("", "ctd") //nolint:usetesting // whose names are too long for sockets
 	must(t, err)
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	root, socket := filepath.Join(dir, "root"), filepath.Join(dir, "s")

@@ -51,7 +51,7 @@ type guardHost struct {
 
 func newGuardHost(t *testing.T) *guardHost {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "g") // sockets have short names
+	dir, err := os.MkdirTemp("", "g") //nolint:usetesting // whose names are too long for sockets
 	check(t, err)
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	h := &guardHost{t: t, dir: dir}
