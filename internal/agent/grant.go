@@ -74,7 +74,7 @@ func (a *Agent) Grant(ctx context.Context, q *protocol.Question) (*protocol.Gran
 
 // attribute finds out whose the container is and has its image judged.
 func (a *Agent) attribute(ctx context.Context, l Law, q *protocol.Question, s *subject) (*verdict.Decision, error) {
-	c, err := a.Memory.Container(q.ID)
+	c, err := a.Container(q.ID)
 	build, step := a.builds.of(q.Cgroup)
 	switch {
 	case err == nil:
@@ -306,7 +306,7 @@ func (a *Agent) take(ctx context.Context, q *protocol.Question, team string) (id
 	}
 	holder := me
 	for _, id := range q.Joins {
-		other, err := a.Memory.Container(id)
+		other, err := a.Container(id)
 		if err != nil || other.Team != team {
 			return idmap.Range{}, fault.Errorf(fault.Denied, "container %.80q is not %s's: its namespaces cannot be shared", id, team)
 		}
@@ -361,7 +361,7 @@ func (a *Agent) left(ctx context.Context, holder, joiner string) error {
 		return err
 	}
 	if _, err := a.Owner(kindEnded, holder); err != nil || a.joined(holder) {
-		return nil //nolint:nilerr // the holder runs
+		return nil
 	}
 	if err := a.free(ctx, holder); err != nil {
 		return err

@@ -515,7 +515,7 @@ func TestSweep(t *testing.T) {
 	if _, err := w.Owner("volume", "data"); !fault.Is(err, fault.NotFound) {
 		t.Errorf("a volume that is gone: %v", err)
 	}
-	if _, ok := w.Memory.Image(s.config); !ok {
+	if _, ok := w.Image(s.config); !ok {
 		t.Error("the image of a container was forgotten")
 	}
 	used = false
@@ -525,7 +525,7 @@ func TestSweep(t *testing.T) {
 	}
 	must(t, w.Removed(id(1)))
 	must(t, w.Sweep(t.Context(), alive))
-	if _, ok := w.Memory.Image(s.config); ok {
+	if _, ok := w.Image(s.config); ok {
 		t.Error("an image that nobody has was not forgotten")
 	}
 }

@@ -93,7 +93,7 @@ const maxWays = 4
 
 // ways returns how to look at the image, at least one.
 func (a *Agent) ways(l Law, q Question) ([]way, error) {
-	known, _ := a.Memory.Image(q.Config)
+	known, _ := a.Image(q.Config)
 	names := slices.Clone(known.Names)
 	for _, s := range q.RepoDigests {
 		r, err := ref.Parse(s)
@@ -235,7 +235,7 @@ func (a *Agent) hold(ctx context.Context, w way, quick bool) (*image.Image, erro
 // remember keeps what an image is known by, so that it can be judged again
 // without anybody being asked for it.
 func (a *Agent) remember(ctx context.Context, config ref.Digest, m *image.Image) error {
-	old, known := a.Memory.Image(config)
+	old, known := a.Image(config)
 	var n *Name
 	if !m.Reference.IsZero() {
 		n = &Name{Repository: string(m.Reference.GUN()), Top: m.Top}
@@ -252,7 +252,7 @@ func (a *Agent) remember(ctx context.Context, config ref.Digest, m *image.Image)
 	if chain := image.ChainIDs(m.Spec.RootFS.DiffIDs); len(chain) > 0 {
 		top = chain[len(chain)-1]
 	}
-	return a.Memory.Pulled(config, n, top, kept)
+	return a.Pulled(config, n, top, kept)
 }
 
 // decision returns one that is still without an outcome.

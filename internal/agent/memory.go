@@ -267,7 +267,7 @@ func (m *Memory) change(id string, fn func(*Container)) error {
 func (m *Memory) Removed(id string) error {
 	c, err := m.Container(id)
 	if err != nil {
-		return nil //nolint:nilerr // it is forgotten
+		return nil
 	}
 	defer m.alone(c.file())()
 	if err := m.remove(c.file()); err != nil {

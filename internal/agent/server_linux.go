@@ -70,7 +70,7 @@ func Listen(c ServerConfig) (*Server, error) {
 	if err := os.MkdirAll(folder, 0o700); err != nil {
 		return nil, fault.As(fault.Unavailable, err)
 	}
-	if err := os.Chmod(folder, 0o700); err != nil {
+	if err := os.Chmod(folder, 0o700); err != nil { // #nosec G302 -- a folder
 		return nil, fault.As(fault.Unavailable, err)
 	}
 	if err := os.Remove(c.Socket); err != nil && !errors.Is(err, os.ErrNotExist) {

@@ -23,7 +23,7 @@ import (
 // serve starts a server for whoever runs the test and returns its socket.
 func serve(t testing.TB, a agent.Answerer, change func(*agent.ServerConfig)) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "guard") // sockets have short names
+	dir, err := os.MkdirTemp("", "guard") //nolint:usetesting // whose names are too long for sockets
 	must(t, err)
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	c := agent.ServerConfig{Socket: filepath.Join(dir, "runtime", "guard.sock"), Agent: a, UID: uint32(os.Getuid()), Warn: func(err error) { t.Log("warning:", err) }}

@@ -255,7 +255,7 @@ func newWorld(t testing.TB) *world {
 func (w *world) open() {
 	w.t.Helper()
 	if w.Agent != nil {
-		if err := w.Agent.Close(); err != nil {
+		if err := w.Close(); err != nil {
 			w.t.Fatal(err)
 		}
 	}

@@ -71,14 +71,13 @@ func engineHas(ctx context.Context, socket string) (agent.Alive, error) {
 	}
 	alive := agent.Alive{
 		Containers: map[string]bool{}, Images: map[ref.Digest]bool{},
-		Things: map[string]map[string]bool{"volume": {}, "network": {}, "image": {}},
+		Things: map[string]map[string]bool{"volume": {}, "network": {}},
 	}
 	for _, one := range containers {
 		alive.Containers[one.ID] = true
 	}
 	for _, one := range images {
 		alive.Images[ref.Digest(one.ID)] = true
-		alive.Things["image"][one.ID] = true
 	}
 	for _, one := range networks {
 		alive.Things["network"][one.ID] = true

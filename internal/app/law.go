@@ -30,7 +30,7 @@ func stampOf(path string) stamp {
 	}
 	s := stamp{size: info.Size(), modified: info.ModTime()}
 	if sys, ok := info.Sys().(*syscall.Stat_t); ok {
-		s.inode, s.changed = sys.Ino, changed(sys) //nolint:unconvert // another type elsewhere
+		s.inode, s.changed = sys.Ino, changed(sys)
 	}
 	return s
 }

@@ -263,3 +263,12 @@ func BenchmarkPlainRunc(b *testing.B) {
 		plainRunc(b, h, "", "exit", "0")
 	}
 }
+
+func TestARootThatCannotBeWritten(t *testing.T) {
+	h := newHost(t)
+	req := request("write", "/new", "--", "stat", "/plain")
+	req.Profile.ReadOnly = true
+	out := h.must(t, req)
+	expect(t, out, "read-only file system", "/plain 100644 0:0")
+	h.clean(t)
+}

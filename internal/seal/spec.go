@@ -49,7 +49,7 @@ func Spec(r *Request, s Situation) (*specs.Spec, error) {
 	spec := &specs.Spec{
 		Version:  "1.0.2", // which old runtimes know as well
 		Process:  process,
-		Root:     &specs.Root{Path: rootDir},
+		Root:     &specs.Root{Path: rootDir, Readonly: r.Profile.ReadOnly},
 		Hostname: hostname(s.ID),
 		Mounts:   slices.Concat(kernelMounts(), nameMounts(), requested(r.Mounts)),
 		Linux: &specs.Linux{
