@@ -443,3 +443,8 @@ func decode(t testing.TB, text string, into any) {
 		t.Fatalf("%v in %q", err, text)
 	}
 }
+
+func run(name string, args ...string) (string, error) {
+	out, err := exec.Command(name, args...).CombinedOutput()
+	return string(out), err
+}
