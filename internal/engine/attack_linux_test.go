@@ -36,7 +36,10 @@ func TestCreatesThatAskForMore(t *testing.T) {
 	}
 	h := open(t, anEngine(t), guard)
 	theirs := h.must(t, "beta", "run", "-d", "--name", "victim", "-v", "theirs:/d", "busybox", "sleep", "600")
-	t.Cleanup(func() { _, _ = h.docker(t, "beta", "rm", "-fv", theirs); _, _ = h.docker(t, "beta", "volume", "rm", "theirs") })
+	t.Cleanup(func() {
+		_, _ = h.docker(t, "beta", "rm", "-fv", theirs)
+		_, _ = h.docker(t, "beta", "volume", "rm", "theirs")
+	})
 	h.must(t, "beta", "network", "create", "theirnet")
 	t.Cleanup(func() { _, _ = h.docker(t, "beta", "network", "rm", "theirnet") })
 	direct := h.direct(t)
@@ -177,7 +180,10 @@ func TestOtherTeamsAreNotThere(t *testing.T) {
 	guard := newMemory()
 	h := open(t, anEngine(t), guard)
 	id := h.must(t, "beta", "run", "-d", "--name", "hidden", "-v", "hiddenvol:/d", "busybox", "sleep", "600")
-	t.Cleanup(func() { _, _ = h.docker(t, "beta", "rm", "-fv", id); _, _ = h.docker(t, "beta", "volume", "rm", "hiddenvol") })
+	t.Cleanup(func() {
+		_, _ = h.docker(t, "beta", "rm", "-fv", id)
+		_, _ = h.docker(t, "beta", "volume", "rm", "hiddenvol")
+	})
 	network := h.must(t, "beta", "network", "create", "hiddennet")
 	t.Cleanup(func() { _, _ = h.docker(t, "beta", "network", "rm", network) })
 	image := h.must(t, "beta", "commit", "hidden", "hiddenimage:1")
