@@ -106,7 +106,8 @@ func (q *request) buildQuery() (url.Values, error) {
 		query.Set("networkmode", "none")
 	}
 	query.Del("isolation")
-	if err := only(query, "remote", "outputs", "securityopt", "cgroupparent", "session", "version", "buildid", "squash", "ulimits", "pull"); err != nil {
+	query.Del("version")
+	if err := only(query, "remote", "outputs", "securityopt", "cgroupparent", "session", "buildid", "squash", "ulimits", "pull"); err != nil {
 		return nil, err
 	}
 	if reservedLabel.MatchString(query.Get("labels")) {

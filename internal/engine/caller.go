@@ -101,10 +101,24 @@ func (p *peers) leave(key string) {
 	}
 }
 
-type connKey struct{}
+type (
+	connKey    struct{}
+	servingKey struct{}
+)
 
+// withConn keeps a connection, and the context in which it is served, for the
+// requests that come over it.
 func withConn(ctx context.Context, c net.Conn) context.Context {
-	return context.WithValue(ctx, connKey{}, c)
+	return context.WithValue(context.WithValue(ctx, connKey{}, c), servingKey{}, ctx)
+}
+
+// serving returns the context in which the connection of a request's context is
+// served.
+func serving(ctx context.Context) context.Context {
+	if base, ok := ctx.Value(servingKey{}).(context.Context); ok {
+		return base
+	}
+	return ctx
 }
 
 // callerOf returns who sent the request: the peer of the unix socket, or the

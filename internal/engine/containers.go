@@ -43,6 +43,9 @@ func containerRoutes() []route {
 		{method: http.MethodHead, pattern: c + "/archive", query: "path", do: (*request).archive},
 		get(c+"/archive", "path", (*request).archive),
 		{method: http.MethodPut, pattern: c + "/archive", query: "path noOverwriteDirNonDir copyUIDGID", body: true, do: (*request).archive},
+		// Clients that look a name up among everything begin with containers, also
+		// for names that only images have.
+		get("containers/{name...}/json", "size", func(q *request) error { return notFound("container", q.name) }),
 		post("commit", "container repo tag comment author pause changes*", (*request).commit).withBody(),
 	}
 }
@@ -342,7 +345,9 @@ func (q *request) commit() error {
 			return err
 		}
 	}
-	var made struct{ ID string `json:"Id"` }
+	var made struct {
+		ID string `json:"Id"`
+	}
 	if err := q.ask(o, &made); err != nil {
 		return err
 	}
@@ -370,4 +375,3 @@ func commitBody(r *http.Request) (*container.Config, error) {
 	var config *container.Config
 	return config, decodeBody(data, &config, legacyCommit)
 }
-

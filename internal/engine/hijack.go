@@ -26,7 +26,8 @@ func (q *request) hijack(path string, body []byte) error {
 		return fault.As(fault.Unavailable, err)
 	}
 	defer engine.Close()
-	stop := context.AfterFunc(q.ctx(), func() { _ = engine.Close() })
+	// Not the request's context: that ends when the client has no more to send.
+	stop := context.AfterFunc(serving(q.ctx()), func() { _ = engine.Close() })
 	defer stop()
 	from := bufio.NewReader(engine)
 	resp, err := q.open(engine, from, path, body, upgrade != "")

@@ -16,8 +16,8 @@ import (
 const NonceHeader = "X-Plimsoll-Nonce"
 
 const (
-	nonceLife  = time.Minute // from being issued to being redeemed
-	maxNonces  = 1 << 16     // outstanding at one time
+	nonceLife = time.Minute // from being issued to being redeemed
+	maxNonces = 1 << 16     // outstanding at one time
 )
 
 // Nonces are the one-time numbers by which the plugin knows what the proxy has

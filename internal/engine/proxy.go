@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"crypto/rand"
+	"crypto/tls"
 	"errors"
 	"log/slog"
 	"net"
@@ -81,10 +82,26 @@ func (p *Proxy) dial(ctx context.Context) (net.Conn, error) {
 }
 
 // Serve answers on the listener until the context ends, which ends every
-// connection. A team that is not "" is what a team's own socket names. A listener
-// of unix sockets knows its callers by their credentials, one of TLS by the
-// client certificates that it verified; any other is refused.
+// connection. A team that is not "" is what a team's own socket names. Callers
+// are known by the credentials of a unix socket: on any other listener all are
+// refused.
 func (p *Proxy) Serve(ctx context.Context, l net.Listener, team string) error {
+	return p.serve(ctx, l, team, nil)
+}
+
+// ServeTLS does the same over TLS. Callers are known by the subject of a
+// certificate that the configuration's ClientCAs signed; it must hold a
+// certificate of the server as well.
+func (p *Proxy) ServeTLS(ctx context.Context, l net.Listener, team string, c *tls.Config) error {
+	if c == nil || c.ClientCAs == nil {
+		return fault.Errorf(fault.Internal, "TLS without an authority for clients")
+	}
+	c = c.Clone()
+	c.ClientAuth, c.MinVersion, c.NextProtos = tls.RequireAndVerifyClientCert, max(c.MinVersion, tls.VersionTLS12), []string{"http/1.1"}
+	return p.serve(ctx, l, team, c)
+}
+
+func (p *Proxy) serve(ctx context.Context, l net.Listener, team string, c *tls.Config) error {
 	server := &http.Server{
 		Handler:           p.handler(team),
 		ReadHeaderTimeout: headerTimeout,
@@ -93,6 +110,8 @@ func (p *Proxy) Serve(ctx context.Context, l net.Listener, team string) error {
 		ErrorLog:          slog.NewLogLogger(p.Log.Handler(), slog.LevelDebug),
 		BaseContext:       func(net.Listener) context.Context { return ctx },
 		ConnContext:       withConn,
+		TLSConfig:         c,
+		TLSNextProto:      map[string]func(*http.Server, *tls.Conn, http.Handler){}, // HTTP/1.1 only
 	}
 	stop := context.AfterFunc(ctx, func() {
 		if err := server.Close(); err != nil {
@@ -101,10 +120,17 @@ func (p *Proxy) Serve(ctx context.Context, l net.Listener, team string) error {
 	})
 	defer stop()
 	defer p.transport.CloseIdleConnections()
-	if err := server.Serve(&listener{Listener: l, peers: &p.peers}); err != nil && !errors.Is(err, http.ErrServerClosed) {
-		return fault.As(fault.Unavailable, err)
+	counted := &listener{Listener: l, peers: &p.peers}
+	var err error
+	if c == nil {
+		err = server.Serve(counted)
+	} else {
+		err = server.ServeTLS(counted, "", "")
 	}
-	return nil
+	if errors.Is(err, http.ErrServerClosed) {
+		return nil
+	}
+	return fault.As(fault.Unavailable, err)
 }
 
 // handler answers one request at a time.
@@ -132,7 +158,7 @@ type request struct {
 	team   string
 	target target
 	route  *route
-	match        // what the path names
+	match  // what the path names
 	query  query
 	err    error
 
@@ -259,4 +285,3 @@ func clip(s string) string {
 	}
 	return s
 }
-

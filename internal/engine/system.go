@@ -119,4 +119,3 @@ func (q *request) distribution() error {
 	_, err := q.pass(outgoing{method: http.MethodGet, path: "distribution/" + q.name + "/json", registry: true})
 	return err
 }
-
