@@ -168,6 +168,10 @@ func foreignExecutable(a []string) error {
 		}
 		for _, link := range links {
 			path, err := os.Readlink(link)
+			if errors.Is(err, unix.EACCES) || errors.Is(err, unix.EPERM) {
+				last = err // it is there, and may not be looked at
+				continue
+			}
 			if err != nil || strings.HasPrefix(path, "/bin/") {
 				continue
 			}
