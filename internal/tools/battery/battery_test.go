@@ -59,7 +59,7 @@ func laboratory(t *testing.T, programs ...string) *lab {
 	if os.Getenv("PLIMSOLL_BATTERY") == "" {
 		t.Skip("PLIMSOLL_BATTERY is not set: make battery sets it")
 	}
-	lacks(t, engines.Missing(append(programs, "go", "tar", "python3")...)...)
+	lacks(t, engines.Missing(append(programs, "go", "tar")...)...)
 	l, err := shared()
 	if err != nil {
 		t.Fatal(err)

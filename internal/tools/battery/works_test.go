@@ -5,6 +5,8 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -202,10 +204,10 @@ var features = []struct {
 		b.is("shm", b.docker("run", "--rm", "--shm-size", "2m", image, "sh", "-c", "touch /dev/shm/x && df -k /dev/shm | tail -1 | awk '{print $2}'"), "2048")
 	}},
 	{"published port", func(b box) {
-		b.detached("-p", "127.0.0.1:18080:80", image, "sh", "-c", "mkdir /w; echo served >/w/index.html; exec httpd -f -p 80 -h /w")
+		b.detached("-p", "127.0.0.1:18080:80", image, "attack", "serve", "served")
 		b.soon("port", func() bool {
-			out, err := b.Host.Run(b.Context(), "python3", "-c", "import urllib.request; print(urllib.request.urlopen('http://127.0.0.1:18080').read().decode())")
-			return err == nil && strings.Contains(out, "served")
+			out, err := b.Host.Run(b.Context(), b.lab.program, "get", "127.0.0.1:18080")
+			return err == nil && out == "served"
 		})
 	}},
 	{"networks", func(b box) {
@@ -213,23 +215,23 @@ var features = []struct {
 			b.docker("network", "create", n)
 			b.Cleanup(func() { b.Docker(b.background(), "network", "rm", n) })
 		}
-		server := b.detached("--net", "one", "--name", "server", image, "sh", "-c", "mkdir /w; echo served >/w/index.html; exec httpd -f -p 80 -h /w")
+		server := b.detached("--net", "one", "--name", "server", image, "attack", "serve", "served")
 		client := b.detached("--net", "two", image, "attack", "hold")
-		if r := b.Docker(b.Context(), "exec", client, "wget", "-T", "1", "-qO-", "http://server/"); r.Code == 0 {
+		if r := b.Docker(b.Context(), "exec", client, "attack", "get", "server:80"); r.Code == 0 {
 			b.Errorf("another network's server is reached: %s", r.Out)
 		}
 		b.docker("network", "connect", "one", client)
 		b.soon("server by name", func() bool {
-			return b.Docker(b.Context(), "exec", client, "wget", "-qO-", "http://server/").Out == "served\n"
+			return b.Docker(b.Context(), "exec", client, "attack", "get", "server:80").Out == "served"
 		})
 		b.docker("network", "disconnect", "one", client)
 		b.is("interfaces", b.sh(server, "ls /sys/class/net"), "eth0\nlo")
 	}},
 	{"bridge", func(b box) {
-		id := b.detached(image, "sh", "-c", "mkdir /w; echo served >/w/index.html; exec httpd -f -p 80 -h /w")
+		id := b.detached(image, "attack", "serve", "served")
 		address := b.docker("inspect", "-f", "{{.NetworkSettings.IPAddress}}", id)
 		b.soon("neighbour", func() bool {
-			return b.Docker(b.Context(), "run", "--rm", image, "wget", "-T", "1", "-qO-", "http://"+address).Out == "served\n"
+			return b.Docker(b.Context(), "run", "--rm", image, "attack", "get", address+":80").Out == "served"
 		})
 		b.has("hosts", b.sh(id, "cat /etc/hosts"), address)
 	}},
@@ -237,9 +239,9 @@ var features = []struct {
 		b.is("ping", b.docker("run", "--rm", "--cap-drop", "ALL", "--sysctl", "net.ipv4.ping_group_range=0 2147483647", image, "sh", "-c", "attack ping"), `{"succeeded":true}`)
 	}},
 	{"net container", func(b box) {
-		id := b.detached(image, "sh", "-c", "mkdir /w; echo served >/w/index.html; exec httpd -f -p 80 -h /w")
+		id := b.detached(image, "attack", "serve", "served")
 		b.soon("server", func() bool {
-			return b.Docker(b.Context(), "run", "--rm", "--net=container:"+id, image, "wget", "-qO-", "http://127.0.0.1/").Out == "served\n"
+			return b.Docker(b.Context(), "run", "--rm", "--net=container:"+id, image, "attack", "get", "127.0.0.1:80").Out == "served"
 		})
 	}},
 	{"pid container", func(b box) {
@@ -335,8 +337,8 @@ var features = []struct {
 		b.has("effective", b.docker("run", "--rm", "-u", "1000", image, "sh", "-c", "bind80 hold & sleep 0.2; grep CapEff /proc/$!/status"), "0000000000000400")
 	}},
 	{"low port", func(b box) {
-		id := b.detached("-u", "1000", image, "httpd", "-f", "-p", "80", "-h", "/home")
-		b.is("still runs", b.docker("inspect", "-f", "{{.State.Running}}", id), "true")
+		id := b.detached("-u", "1000", image, "attack", "serve", "served")
+		b.soon("port", func() bool { return b.Docker(b.Context(), "exec", id, "attack", "get", "127.0.0.1:80").Out == "served" })
 	}},
 	{"devices of every container", func(b box) {
 		b.is("null, zero, urandom", b.docker("run", "--rm", "-u", "1000", image, "sh", "-c", "echo x >/dev/null && head -c 3 /dev/zero | wc -c && head -c 3 /dev/urandom | wc -c && stat -c %a /dev/null /dev/full"), "3\n3\n666\n666")
@@ -352,8 +354,16 @@ var features = []struct {
 	}},
 	{"attach", func(b box) {
 		id := b.detached("-i", image, "sh", "-c", "read line; echo got $line")
-		r := b.DockerIn(b.Context(), strings.NewReader("word\n"), "attach", id)
-		b.is("output", r.Out, "got word\n")
+		cmd := b.Command(b.Context(), "attach", id)
+		var out bytes.Buffer
+		cmd.Stdout = &out
+		in, err := cmd.StdinPipe() // open until the end: at its end, attach does not wait for more
+		if err != nil {
+			b.Fatal(err)
+		}
+		if err := errors.Join(cmd.Start(), write(in, "word\n"), cmd.Wait()); err != nil || out.String() != "got word\n" {
+			b.Errorf("%q, %v", out.String(), err)
+		}
 	}},
 	{"create, rename, remove", func(b box) {
 		id := b.docker("create", "--name", "first", image, "true")
@@ -386,9 +396,6 @@ var features = []struct {
 	}},
 	{"many layers", func(b box) {
 		dir := b.TempDir()
-		if err := os.WriteFile(filepath.Join(dir, "Dockerfile"), []byte("FROM "+image+strings.Repeat("\nCOPY Dockerfile /f", 30)+"\n"), 0o644); err != nil {
-			b.Fatal(err)
-		}
 		var text strings.Builder
 		text.WriteString("FROM " + image + "\n")
 		for i := range 30 {
@@ -409,6 +416,11 @@ var features = []struct {
 		}
 		b.has("ps", b.docker("ps", "--no-trunc", "-q"), id)
 	}},
+}
+
+func write(w io.Writer, text string) error {
+	_, err := io.WriteString(w, text)
+	return err
 }
 
 // tar lists the names and owners of an archive.

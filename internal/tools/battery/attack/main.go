@@ -4,18 +4,23 @@
 // line of JSON how it ended. It carries no payload: what could be written is
 // opened and closed again, what is read is a canary that the test made.
 //
-// As "hold" it does nothing, for ever, like a well-behaved service.
+// As "hold" it does nothing, for ever, like a well-behaved service; as "serve" it
+// sends its argument to whoever connects to port 80, and as "get" it prints what
+// the address of its argument sends.
 package main
 
 import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"net"
 	"os"
 	"os/signal"
 	"path/filepath"
 	"strconv"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -37,10 +42,7 @@ func main() {
 	if len(args) > 0 {
 		name, args = args[0], args[1:]
 	}
-	if name == "hold" {
-		ended := make(chan os.Signal, 1)
-		signal.Notify(ended, syscall.SIGTERM, syscall.SIGINT)
-		<-ended
+	if behave(name, args) {
 		return
 	}
 	attempt, ok := attempts[name]
@@ -75,6 +77,59 @@ func say(err error) {
 	if err := json.NewEncoder(os.Stdout).Encode(r); err != nil {
 		os.Exit(3)
 	}
+}
+
+// behave does what is no attack, and reports whether that was asked for.
+func behave(name string, args []string) bool {
+	switch name {
+	case "hold":
+		ended := make(chan os.Signal, 1)
+		signal.Notify(ended, syscall.SIGTERM, syscall.SIGINT)
+		<-ended
+	case "serve":
+		exit(serve(arg(args, 0)))
+	case "get":
+		exit(get(arg(args, 0)))
+	default:
+		return false
+	}
+	return true
+}
+
+func exit(err error) {
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "attack:", err)
+		os.Exit(1)
+	}
+}
+
+func serve(text string) error {
+	l, err := net.Listen("tcp", ":80")
+	if err != nil {
+		return err
+	}
+	for {
+		c, err := l.Accept()
+		if err != nil {
+			return err
+		}
+		if _, err := io.WriteString(c, text); err == nil {
+			err = c.Close()
+		}
+		if err != nil {
+			fmt.Fprintln(os.Stderr, "attack:", err)
+		}
+	}
+}
+
+func get(address string) error {
+	c, err := net.DialTimeout("tcp", address, 2*time.Second)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	_, err = io.Copy(os.Stdout, c)
+	return err
 }
 
 func arg(args []string, i int) string {
