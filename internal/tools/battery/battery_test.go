@@ -108,3 +108,5 @@ func (b box) shifted(id int) string {
 	}
 	return strconv.Itoa(id)
 }
+
+func result(out string, code int) engines.Result { return engines.Result{Out: out, Code: code} }
