@@ -38,6 +38,11 @@ func FindBackend(ctx context.Context, name string) (Backend, error) {
 	if err != nil {
 		return Backend{}, fault.Hint(fault.Errorf(fault.Unavailable, "the OCI runtime %q is not on PATH", name), "apt-get install %s", name)
 	}
+	return AskBackend(ctx, path)
+}
+
+// AskBackend asks the OCI runtime at an absolute path what it can do.
+func AskBackend(ctx context.Context, path string) (Backend, error) {
 	out, err := exec.CommandContext(ctx, path, "--version").Output()
 	if err != nil {
 		return Backend{}, fault.Errorf(fault.Unavailable, "ask %q for its version: %w", path, err)

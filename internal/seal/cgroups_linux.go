@@ -84,6 +84,20 @@ func (c *Cgroups) SwapAccounted() bool {
 	return err == nil
 }
 
+// CheckSwap refuses hosts on which a container could leave its memory limit for
+// swap that nobody counts.
+func (c *Cgroups) CheckSwap() error {
+	b, err := os.ReadFile("/proc/swaps")
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fault.As(fault.Unavailable, err)
+	}
+	if c.unified == "" && strings.Count(string(b), "\n") > 1 && !c.SwapAccounted() {
+		err := fault.Errorf(fault.Denied, "the profile's memory cannot be enforced: this host swaps, and does not count swap")
+		return fault.Hint(err, "boot with swapaccount=1, or swapoff -a")
+	}
+	return nil
+}
+
 // Prepare makes the groups of the team and, in them, of the container id, and
 // sets what the team may take in all.
 func (c *Cgroups) Prepare(team, id string, total profile.Share, ioWeight bool) error {
@@ -112,6 +126,9 @@ func (c *Cgroups) Prepare(team, id string, total profile.Share, ioWeight bool) e
 	}
 	return nil
 }
+
+// Unified reports whether there is one tree for all controllers.
+func (c *Cgroups) Unified() bool { return c.unified != "" }
 
 // hold makes the container's group in the trees of version 1 that have none of
 // our limits too. The runtime puts the container there as well, and would find

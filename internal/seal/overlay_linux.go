@@ -6,8 +6,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
-	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -39,23 +37,6 @@ func attach(mount int, target string) error {
 	return nil
 }
 
-// mapFolder mounts the folder dir of ours, with mapped IDs, at the new folder
-// target.
-func mapFolder(dir, target string, users int, attrs uint64) error {
-	fd, err := unix.Open(dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return fmt.Errorf("open %q: %w", dir, err)
-	}
-	c, err := clone(fd, users, attrs)
-	if err := errors.Join(err, unix.Close(fd)); err != nil {
-		return fmt.Errorf("map IDs of %q: %w", dir, err)
-	}
-	if err := os.Mkdir(target, 0o711); err != nil { //nolint:gosec // walked through by the container's first process
-		return err
-	}
-	return attach(c, target)
-}
-
 // Folders of a container's writable part, in p.Folder or on a file system of
 // their own.
 const (
@@ -63,66 +44,60 @@ const (
 	workDir  = "work"
 )
 
-// mountRoot stacks the layers and the writable folder at rootDir. Layers are
-// mapped before they are stacked, because an overlay cannot be mapped itself; the
-// options name them relative to buildDir, because they must fit on one page.
-func (p *plan) mountRoot(users int) error {
-	lowers := make([]string, len(p.Layers))
-	for i, dir := range p.Layers {
-		name := "l" + strconv.Itoa(i)
-		if err := mapFolder(dir, filepath.Join(buildDir, name), users, unix.MOUNT_ATTR_RDONLY|unix.MOUNT_ATTR_NODEV); err != nil {
+// mountRoot stacks the layers and the writable folder at rootDir.
+func (p *plan) mountRoot(users int) (err error) {
+	s := &stack{parent: -1, upper: upperDir, work: workDir, options: []string{"index=off", "metacopy=off"}}
+	defer func() { err = errors.Join(err, s.close()) }()
+	for _, dir := range slices.Backward(p.Layers) {
+		fd, err := openDir(dir)
+		if err != nil {
 			return err
 		}
-		lowers[len(lowers)-1-i] = name
+		s.lowers = append(s.lowers, fd)
 	}
-	if err := p.mountWritable(users); err != nil {
+	if s.parent, err = p.openWritable(); err != nil {
 		return err
 	}
 	if err := os.Mkdir(rootDir, 0o755); err != nil { //nolint:gosec // the container's root
 		return err
 	}
-	if err := os.Chdir(buildDir); err != nil {
+	if err := stacking(s, rootDir, users, p.IDs.Base); err != nil {
 		return err
-	}
-	options := strings.Join([]string{
-		"lowerdir=" + strings.Join(lowers, ":"), "upperdir=u/" + upperDir, "workdir=u/" + workDir, "index=off", "metacopy=off",
-	}, ",")
-	if len(options) >= os.Getpagesize() {
-		return fault.Errorf(fault.Invalid, "%d layers are more than one mount takes", len(lowers))
-	}
-	// The mounter's own ID must be one that the mapping knows, or the overlay
-	// cannot make its work folder (EOVERFLOW).
-	err := as(p.IDs.Base, setFiles, func() error {
-		return unix.Mount("overlay", rootDir, "overlay", unix.MS_NODEV, options)
-	})
-	if err != nil {
-		err = fault.Errorf(fault.Unavailable, "stack %d layers: %w", len(lowers), err)
-		return fault.Hint(err, "sealing needs overlayfs over mapped mounts: Linux 5.19 or later, and ext4, xfs or btrfs under --data")
 	}
 	return os.Chdir("/")
 }
 
-func (p *plan) mountWritable(users int) error {
+// openDir opens a folder of ours.
+func openDir(dir string) (int, error) {
+	fd, err := unix.Open(dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return -1, fmt.Errorf("open %q: %w", dir, err)
+	}
+	return fd, nil
+}
+
+// openWritable makes the folders that the container writes into.
+func (p *plan) openWritable() (int, error) {
 	dir := filepath.Join(p.Folder, writable)
 	if p.Storage != "" {
 		dir = buildDir + "/disk"
 		if err := os.Mkdir(dir, 0o700); err != nil {
-			return err
+			return -1, err
 		}
 		if err := mountImage(p.Storage, dir); err != nil {
-			return err
+			return -1, err
 		}
 	}
 	for name, mode := range map[string]os.FileMode{upperDir: 0o755, workDir: 0o700} {
 		path := filepath.Join(dir, name)
 		if err := os.Mkdir(path, mode); err != nil {
-			return err
+			return -1, err
 		}
 		if err := os.Chmod(path, mode); err != nil { // whatever the umask took
-			return err
+			return -1, err
 		}
 	}
-	return mapFolder(dir, filepath.Join(buildDir, "u"), users, unix.MOUNT_ATTR_NODEV)
+	return openDir(dir)
 }
 
 // identity looks the user up in the image's files. Links in them stay in the

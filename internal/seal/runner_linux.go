@@ -128,11 +128,18 @@ func able() error {
 
 // kernelAble refuses kernels that cannot stack mapped mounts in an overlay.
 func kernelAble(release string) error {
-	var major, minor int
-	if n, err := fmt.Sscanf(release, "%d.%d", &major, &minor); n == 2 && err == nil && (major > 5 || (major == 5 && minor >= 19)) {
+	if kernelFrom(release, 5, 19) {
 		return nil
 	}
 	return fault.Errorf(fault.Unavailable, "sealing a container needs Linux 5.19 or later (overlayfs over mounts with mapped IDs); this is %q", release)
+}
+
+// kernelFrom reports whether a kernel's release, "6.1.0-18-amd64", is of the
+// version major.minor or later.
+func kernelFrom(release string, major, minor int) bool {
+	var a, b int
+	n, err := fmt.Sscanf(release, "%d.%d", &a, &b)
+	return n == 2 && err == nil && (a > major || (a == major && b >= minor))
 }
 
 // Run runs the container to its end and returns its exit code, 128+n if signal n
@@ -148,7 +155,7 @@ func (r *Runner) Run(ctx context.Context, req Request, layers []string, streams 
 	if err := req.Validate(); err != nil {
 		return 0, err
 	}
-	if err := r.checkSwap(); err != nil {
+	if err := r.cgroups.CheckSwap(); err != nil {
 		return 0, err
 	}
 	found := askBackend(ctx, req.Profile.Runtime)
@@ -183,20 +190,6 @@ func (r *Runner) Run(ctx context.Context, req Request, layers []string, streams 
 	err = errors.Join(err, connected.release())
 	connected.drain()
 	return code, err
-}
-
-// checkSwap refuses hosts on which a container could leave its memory limit for
-// swap that nobody counts.
-func (r *Runner) checkSwap() error {
-	b, err := os.ReadFile("/proc/swaps")
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		return fault.As(fault.Unavailable, err)
-	}
-	if r.cgroups.unified == "" && strings.Count(string(b), "\n") > 1 && !r.cgroups.SwapAccounted() {
-		err := fault.Errorf(fault.Denied, "the profile's memory cannot be enforced: this host swaps, and does not count swap")
-		return fault.Hint(err, "boot with swapaccount=1, or swapoff -a")
-	}
-	return nil
 }
 
 func (r *Runner) plan(ctx context.Context, req Request, c *container, layers []string) (*plan, error) {

@@ -74,14 +74,14 @@ func stage(ctx context.Context) error {
 		return err
 	}
 	unix.Umask(0o022) // the container reads files that are made here
-	if err := privateMounts(); err != nil {
+	if err := privateMounts(unix.MS_NODEV); err != nil {
 		return err
 	}
 	container, err := newUserNamespace(ctx, idmap.Range{Base: 0, Size: p.IDs.Size}, p.IDs)
 	if err != nil {
 		return err
 	}
-	if err := bindUserNamespace(container); err != nil {
+	if err := bindSpace(container, userFile); err != nil {
 		return err
 	}
 	if err := p.mountRoot(container); err != nil {
@@ -93,15 +93,15 @@ func stage(ctx context.Context) error {
 	if err := p.writeBundle(); err != nil {
 		return err
 	}
-	if err := limitSelf(); err != nil {
+	if err := LimitProcess(0, nil); err != nil {
 		return err
 	}
 	if err := dieWith(p.Parent); err != nil {
 		return err
 	}
 	if filepath.Base(p.Runtime) == "crun" { // it refuses hosts that have both versions of cgroups mounted
-		if err := unix.Unmount("/sys/fs/cgroup/unified", unix.MNT_DETACH); err != nil && !errors.Is(err, unix.EINVAL) && !errors.Is(err, unix.ENOENT) {
-			return fmt.Errorf("hide cgroup v2 from crun: %w", err)
+		if err := HideUnified(); err != nil {
+			return err
 		}
 	}
 	return fmt.Errorf("start runtime %q: %w", p.Runtime, syscall.Exec(p.Runtime, p.Command, os.Environ()))
@@ -126,12 +126,12 @@ func readPlan() (*plan, error) {
 }
 
 // privateMounts makes the place where the container is put together, in this
-// process's own mount namespace. The host's later unmounts still arrive here.
-func privateMounts() error {
+// process's own mount namespace, with flags beside its own. The host's later unmounts still arrive here.
+func privateMounts(flags uintptr) error {
 	if err := unix.Mount("", "/", "", unix.MS_SLAVE|unix.MS_REC, ""); err != nil {
 		return fmt.Errorf("make mounts private: %w", err)
 	}
-	if err := unix.Mount("plimsoll", buildDir, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, "mode=0711,size=1m"); err != nil {
+	if err := unix.Mount("plimsoll", buildDir, "tmpfs", unix.MS_NOSUID|unix.MS_NOEXEC|flags, "mode=0711,size=1m"); err != nil {
 		return fmt.Errorf("mount tmpfs on %q: %w", buildDir, err)
 	}
 	return nil
@@ -168,26 +168,6 @@ func (p *plan) writeBundle() error {
 		return err
 	}
 	return os.WriteFile(filepath.Join(p.Folder, bundle, "config.json"), b, 0o600)
-}
-
-// limitSelf sets the limits that the runtime and the container inherit: runtimes
-// may not set them in a user namespace that they do not own. No core dumps, which
-// the host would handle; no more open files than Linux gives by default.
-func limitSelf() error {
-	const softFiles, hardFiles = 1024, 1 << 20
-	var files syscall.Rlimit
-	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &files); err != nil {
-		return fmt.Errorf("read limit of open files: %w", err)
-	}
-	files.Max = min(files.Max, hardFiles)
-	files.Cur = min(softFiles, files.Max)
-	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &files); err != nil {
-		return fmt.Errorf("limit open files: %w", err)
-	}
-	if err := syscall.Setrlimit(syscall.RLIMIT_CORE, &syscall.Rlimit{}); err != nil {
-		return fmt.Errorf("limit core dumps: %w", err)
-	}
-	return killable("/proc/self/oom_score_adj")
 }
 
 // killable takes back what a service manager may have given us: a container that

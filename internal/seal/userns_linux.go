@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"os/exec"
 	"syscall"
 
@@ -48,17 +47,6 @@ func newUserNamespace(ctx context.Context, inside, host idmap.Range) (int, error
 		return -1, fmt.Errorf("open user namespace: %w", err)
 	}
 	return fd, nil
-}
-
-// bindUserNamespace gives the namespace a path that the runtime can join.
-func bindUserNamespace(fd int) error {
-	if err := os.WriteFile(userFile, nil, 0o600); err != nil {
-		return err
-	}
-	if err := unix.Mount(fmt.Sprintf("/proc/self/fd/%d", fd), userFile, "", unix.MS_BIND, ""); err != nil {
-		return fmt.Errorf("bind user namespace: %w", err)
-	}
-	return nil
 }
 
 // as calls f on this thread as the given ID, set by set, with all capabilities
