@@ -98,7 +98,7 @@ func (g *guard) answer(c net.Conn) error {
 	return protocol.Write(c, a)
 }
 
-// grant looks a container up where the engine keeps it.
+// grant looks a container up where the engine keeps it. What is gone gets nothing.
 func (g *guard) grant(q protocol.Question) (*protocol.Grant, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -106,7 +106,7 @@ func (g *guard) grant(q protocol.Question) (*protocol.Grant, error) {
 	if q.Verb == protocol.Deleted {
 		delete(g.taken, g.ids[q.ID].Base)
 		delete(g.ids, q.ID)
-		return nil, fault.Errorf(fault.Denied, "gone") // nothing is granted to what is gone
+		return nil, nil
 	}
 	record, err := g.record(q.ID)
 	if err != nil {

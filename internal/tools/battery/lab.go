@@ -184,6 +184,9 @@ func (s *setup) runtime(ctx context.Context) (string, error) {
 	if err := s.guard.serve(); err != nil {
 		return "", err
 	}
+	if err := os.Mkdir(s.Host.Path("/run/plimsoll"), 0o711); err != nil { //nolint:gosec // entered by every container's first process
+		return "", fmt.Errorf("make the guard's folder: %w", err)
+	}
 	behind := map[string]string{}
 	for _, name := range []string{"runc", "crun"} {
 		if found, err := exec.LookPath(name); err == nil {
