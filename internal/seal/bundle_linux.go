@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -72,13 +73,18 @@ func (b *Building) Build(ctx context.Context) (config []byte, users uint64, err 
 	if err := b.Root.mount(fd, b.Grant.IDs.Base); err != nil {
 		return nil, 0, err
 	}
-	if err := b.mounts(ctx, fd); err != nil {
+	options, err := b.mounts(ctx, fd)
+	if err != nil {
 		return nil, 0, err
 	}
 	if err := b.devices(); err != nil {
 		return nil, 0, err
 	}
-	config, err = b.joined()
+	at, err := b.Spaces.bind(b.Plan.Join)
+	if err != nil {
+		return nil, 0, err
+	}
+	config, err = complete(b.Plan.Config, at, options)
 	return config, users, err
 }
 
@@ -94,18 +100,20 @@ func (b *Building) userNamespace(ctx context.Context) (int, error) {
 	return newUserNamespace(ctx, idmap.Range{Base: 0, Size: b.Grant.IDs.Size}, b.Grant.IDs)
 }
 
-func (b *Building) mounts(ctx context.Context, users int) (err error) {
-	w := &binder{grant: b.Grant, users: users, squash: -1}
+// mounts attaches what is mounted into the container, and returns the options
+// that the spec must have for it, by source.
+func (b *Building) mounts(ctx context.Context, users int) (options map[string][]string, err error) {
+	w := &binder{grant: b.Grant, users: users, squash: -1, options: map[string][]string{}}
 	for _, s := range b.Spaces.With {
 		w.shared = append(w.shared, s.Grant.Own...)
 	}
 	defer func() { err = errors.Join(err, w.close()) }()
 	for _, m := range b.Plan.Mounts {
 		if err := w.bind(ctx, m); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	return nil
+	return w.options, nil
 }
 
 // devices makes nodes that belong to the container's root: the host's own would
@@ -149,27 +157,23 @@ func Node(path string) (rewrite.Node, error) {
 	return n, nil
 }
 
-// joined returns the plan's spec with the paths of joined namespaces replaced by
-// ones that nobody can exchange.
-func (b *Building) joined() ([]byte, error) {
-	if len(b.Plan.Join) == 0 {
-		return b.Plan.Config, nil
-	}
-	at, err := b.Spaces.bind(b.Plan.Join)
-	if err != nil {
-		return nil, err
+// complete returns the rewritten spec with what was found out since: paths of
+// joined namespaces that nobody can exchange, and options of mounts by source.
+func complete(config []byte, at map[specs.LinuxNamespace]string, options map[string][]string) ([]byte, error) {
+	if len(at) == 0 && len(options) == 0 {
+		return config, nil
 	}
 	var spec, linux map[string]json.RawMessage
 	var spaces []specs.LinuxNamespace
-	err = json.Unmarshal(b.Plan.Config, &spec)
-	if err == nil {
-		err = json.Unmarshal(spec["linux"], &linux)
+	var mounts []specs.Mount
+	if err := json.Unmarshal(config, &spec); err != nil {
+		return nil, fmt.Errorf("rewritten spec: %w", err)
 	}
-	if err == nil {
-		err = json.Unmarshal(linux["namespaces"], &spaces)
+	if err := json.Unmarshal(spec["linux"], &linux); err != nil {
+		return nil, fmt.Errorf("rewritten spec: %w", err)
 	}
-	if err != nil {
-		return nil, fmt.Errorf("namespaces of the rewritten spec: %w", err)
+	if err := errors.Join(json.Unmarshal(linux["namespaces"], &spaces), json.Unmarshal(spec["mounts"], &mounts)); err != nil {
+		return nil, fmt.Errorf("rewritten spec: %w", err)
 	}
 	for i, n := range spaces {
 		if path, ok := at[n]; ok {
@@ -180,13 +184,30 @@ func (b *Building) joined() ([]byte, error) {
 	if len(at) > 0 {
 		return nil, errors.New("the rewritten spec joins other namespaces than its plan")
 	}
-	if linux["namespaces"], err = json.Marshal(spaces); err != nil {
-		return nil, err
+	for i, m := range mounts {
+		mounts[i].Options = with(m.Options, options[m.Source])
 	}
-	if spec["linux"], err = json.Marshal(linux); err != nil {
-		return nil, err
+	var err error
+	for _, part := range []struct {
+		in   map[string]json.RawMessage
+		name string
+		what any
+	}{{linux, "namespaces", spaces}, {spec, "linux", linux}, {spec, "mounts", mounts}} {
+		if part.in[part.name], err = json.Marshal(part.what); err != nil {
+			return nil, err
+		}
 	}
 	return json.Marshal(spec)
+}
+
+// with returns options with those of more that it lacks; the last one counts.
+func with(options, more []string) []string {
+	for _, o := range more {
+		if !slices.Contains(options, o) {
+			options = append(options, o)
+		}
+	}
+	return options
 }
 
 // CheckHook refuses a program that a hook names, "/proc/PID/exe", unless the

@@ -25,6 +25,9 @@ type binder struct {
 	shared []string // folders that engines keep for containers whose namespaces are joined
 	users  int      // the container's user namespace: IDs as they are on disk
 	squash int      // another, in which the team's IDs on disk are the container's; negative until needed
+
+	// options that the spec's mounts must have beside theirs, by source.
+	options map[string][]string
 }
 
 // bind carries out one mount.
@@ -61,7 +64,7 @@ func (b *binder) bindOpen(ctx context.Context, m rewrite.Mount, fd int) error {
 	if way.readOnly {
 		attrs |= unix.MOUNT_ATTR_RDONLY
 	}
-	if m.NoSuid || way.host {
+	if m.NoSuid {
 		attrs |= unix.MOUNT_ATTR_NOSUID
 	}
 	if folder {
@@ -73,7 +76,7 @@ func (b *binder) bindOpen(ctx context.Context, m rewrite.Mount, fd int) error {
 		return err
 	}
 	if folder && way.memory && !memoryMaps() {
-		return b.freshMemory(fd, m.Target)
+		return errors.Join(b.freshMemory(fd, m.Target), b.keepFlags(m.Target))
 	}
 	users := b.users
 	if way.host {
@@ -81,7 +84,25 @@ func (b *binder) bindOpen(ctx context.Context, m rewrite.Mount, fd int) error {
 			return err
 		}
 	}
-	return b.attach(fd, users, attrs, m.Recursive && folder && way.host, m.Target)
+	if err := b.attach(fd, users, attrs, m.Recursive && folder && way.host, m.Target); err != nil {
+		return err
+	}
+	return b.keepFlags(m.Target)
+}
+
+// keepFlags has the spec ask for what the host mounted with: a runtime in a user
+// namespace may not take it away, and some try.
+func (b *binder) keepFlags(target string) error {
+	var fs unix.Statfs_t
+	if err := unix.Statfs(target, &fs); err != nil {
+		return err
+	}
+	for flag, option := range map[int64]string{unix.ST_RDONLY: "ro", unix.ST_NOSUID: "nosuid", unix.ST_NOEXEC: "noexec"} {
+		if fs.Flags&flag != 0 {
+			b.options[target] = append(b.options[target], option)
+		}
+	}
+	return nil
 }
 
 // way is how something is mounted.
