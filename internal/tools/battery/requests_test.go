@@ -43,7 +43,7 @@ var requests = []struct {
 	{"rlimits", false, host(object{"Ulimits": []object{{"Name": "nofile", "Soft": 1 << 30, "Hard": 1 << 30}}})},
 	{"another runtime", false, host(object{"Runtime": "runc"})},
 	{"another runtime, by its type", false, host(object{"Runtime": "io.containerd.runc.v2"})},
-	{"the first version's runtime", true, host(object{"Runtime": "io.containerd.runtime.v1.linux"})},
+	{"the first version's runtime", false, host(object{"Runtime": "io.containerd.runtime.v1.linux"})},
 	{"another control group", false, host(object{"CgroupParent": "/"})},
 	{"a control group above", false, host(object{"CgroupParent": "/../../x"})},
 	{"an unlimited container", false, host(object{"Memory": 1 << 40, "MemorySwap": -1, "PidsLimit": -1, "NanoCpus": 2e9, "CpuShares": 1 << 18, "OomKillDisable": true})},

@@ -12,6 +12,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 // box tries what people do on one engine.
@@ -140,6 +142,7 @@ var features = []struct {
 		b.docker("cp", file, id+":/home/in")
 		b.is("file inside", b.sh(id, "cat /home/in; stat -c ' %u %a' /home/in"), "text 0 640")
 		b.sh(id, "echo changed >/home/in; echo new >/home/new; rm /etc/group")
+		b.refresh(id)
 		b.docker("cp", id+":/home/new", filepath.Join(dir, "out"))
 		out, err := os.ReadFile(filepath.Join(dir, "out"))
 		b.is("file outside", string(out), "new\n")
@@ -158,6 +161,7 @@ var features = []struct {
 	{"diff", func(b box) {
 		id := b.detached(image, "sh", "-c", "echo x >/added; echo y >>/etc/passwd; rm /etc/group; touch /done; exec attack hold")
 		b.soon("done", func() bool { return b.Docker(b.Context(), "exec", id, "test", "-e", "/done").Code == 0 })
+		b.refresh(id)
 		b.has("diff", b.docker("diff", id), "A /added", "C /etc/passwd", "D /etc/group")
 	}},
 	{"export", func(b box) {
@@ -301,7 +305,8 @@ var features = []struct {
 		b.is("net", b.docker("run", "--rm", "--sysctl", "net.core.somaxconn=200", image, "cat", "/proc/sys/net/core/somaxconn"), "200")
 	}},
 	{"ulimit", func(b box) {
-		b.is("files", b.docker("run", "--rm", "--ulimit", "nofile=99:100", image, "sh", "-c", "ulimit -Sn; ulimit -Hn"), "99\n100")
+		b.is("files", b.docker("run", "--rm", "--ulimit", "nofile=100:100", image, "sh", "-c", "ulimit -Sn; ulimit -Hn"), "100\n100")
+		b.is("processes", b.docker("run", "--rm", "--ulimit", "nproc=200:300", image, "awk", "/Max processes/ {print $3, $4}", "/proc/self/limits"), "200 300")
 		b.is("core", b.docker("run", "--rm", "--ulimit", "core=0", image, "sh", "-c", "ulimit -c"), "0")
 	}},
 	{"oom score", func(b box) {
@@ -421,6 +426,22 @@ var features = []struct {
 func write(w io.Writer, text string) error {
 	_, err := io.WriteString(w, text)
 	return err
+}
+
+// refresh does what the proxy does before a diff, an export and a copy: the
+// engine's own view of a sealed container's root forgets what it has looked up.
+func (b box) refresh(id string) {
+	b.Helper()
+	if b.name != sealed {
+		return
+	}
+	fd, err := unix.Fspick(unix.AT_FDCWD, b.Host.Path(b.docker("inspect", "-f", "{{.GraphDriver.Data.MergedDir}}", id)), unix.FSPICK_CLOEXEC)
+	if err != nil {
+		b.Fatal(err)
+	}
+	if err := errors.Join(unix.FsconfigReconfigure(fd), unix.Close(fd)); err != nil {
+		b.Fatal(err)
+	}
 }
 
 // tar lists the names and owners of an archive.

@@ -46,8 +46,8 @@ func read(a []string) error {
 		return err
 	}
 	defer f.Close()
-	if n, err := f.Read(make([]byte, 1)); n == 0 && err != nil && !errors.Is(err, io.EOF) {
-		return err
+	if _, err := io.ReadFull(f, make([]byte, 1)); err != nil {
+		return err // EOF, too: what is masked is empty
 	}
 	return nil
 }
