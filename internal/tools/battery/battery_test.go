@@ -8,6 +8,7 @@ import (
 	"flag"
 	"io/fs"
 	"os"
+	"os/exec"
 	"strconv"
 	"sync"
 	"syscall"
@@ -110,3 +111,8 @@ func (b box) shifted(id int) string {
 }
 
 func result(out string, code int) engines.Result { return engines.Result{Out: out, Code: code} }
+
+// tarOf returns a command that writes a folder as an archive of root's.
+func tarOf(t *testing.T, dir string) *exec.Cmd {
+	return exec.CommandContext(t.Context(), "tar", "-C", dir, "--owner=0", "--group=0", "-c", ".")
+}

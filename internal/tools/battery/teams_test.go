@@ -89,7 +89,11 @@ func readShared(b box, mode int) outcome {
 func sharePIDs(b box) {
 	sum := 0
 	for range 3 {
-		id := b.detached(append(b.label(b.teams[0], ""), image, "attack", "forks", "200", "hold")...)
+		id, refused := b.start(b.Context(), b.label(b.teams[0], ""), "attack", "forks", "200", "hold")
+		if refused != nil { // nothing is left to start it with
+			continue
+		}
+		b.Cleanup(func() { b.remove(b.background(), id) })
 		b.logged(b.Context(), id)
 		all := parse(b.docker("logs", id))
 		if len(all) != 1 {
