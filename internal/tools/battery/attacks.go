@@ -88,7 +88,7 @@ var attacks = []attack{
 	{"18", "make a user namespace and mount in it, without seccomp", true, true, single(unconfined, "namespace")},
 	{"19", "the host's network (--net=host)", true, false, hostSpace("--net", "net")},
 	{"19b", "the host's processes (--pid=host)", true, false, hostSpace("--pid", "pid")},
-	{"19c", "the host's IPC (--ipc=host)", true, true, hostSpace("--ipc", "ipc")},
+	{"19c", "the host's IPC (--ipc=host)", true, false, hostSpace("--ipc", "ipc")},
 	{"19d", "the host's names (--uts=host)", true, true, hostSpace("--uts", "uts")},
 	{"20", "root on the host by --userns=host", true, true, single([]string{"--userns=host"}, "identity")},
 	{"21", "write a file of root's (0600) through a mount of /", true, false, func(ctx context.Context, s *setup) outcome {

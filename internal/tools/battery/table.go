@@ -45,6 +45,12 @@ its default runtime, and nothing else: no proxy in front of the socket, no
 plugin). What stopped an attack is the kernel's error, or *refused*: nothing was
 started. A test fails if what is observed differs from this page.
 
+Rows 23 and 23b: a client may name a runtime of the engine's own; they are sealed
+because the engine's services find ` + "`plimsoll-runtime`" + ` under the name of runc on
+their PATH. Row 14: this machine's file systems have no project quotas, so a
+profile that limits storage starts nothing; where they have, writing ends with
+EDQUOT.
+
 An attack that succeeds nowhere is one that the kernel, the engine or runc
 stops already; it stays here so that sealing does not bring it back.
 
