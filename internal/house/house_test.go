@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"os"
 	"os/exec"
 	"slices"
 	"strings"
@@ -120,6 +121,32 @@ func TestMainsAreSmall(t *testing.T) {
 			if dep, ok := strings.CutPrefix(i, module); ok && dep != "cli" && dep != "shim" {
 				t.Errorf("%s imports %s: a main only calls cli or shim", p.ImportPath, dep)
 			}
+		}
+	}
+}
+
+// TestTheRuntimeIsLight keeps out of the runtime what would cost every container a
+// part of its start: an engine calls it several times for each.
+func TestTheRuntimeIsLight(t *testing.T) {
+	const main = "plimsoll/cmd/plimsoll-runtime"
+	cmd := exec.CommandContext(t.Context(), "go", "list", "-deps", main)
+	cmd.Env = append(os.Environ(), "GOOS=linux")
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	deps := strings.Fields(string(out))
+	if !slices.Contains(deps, module+"shim") {
+		t.Fatalf("%s does not start the shim: %q", main, deps)
+	}
+	for _, dep := range deps {
+		for _, heavy := range []string{"net/http", "crypto/tls", "database/sql", "modernc.org/", "google.golang.org/", "github.com/google/cel-go", "github.com/moby/moby", "gopkg.in/", "go.yaml.in/"} {
+			if dep == strings.TrimSuffix(heavy, "/") || strings.HasPrefix(dep, strings.TrimSuffix(heavy, "/")+"/") {
+				t.Errorf("%s needs %s", main, dep)
+			}
+		}
+		if name, ok := strings.CutPrefix(dep, module); ok && !slices.Contains([]string{"fault", "ref", "profile", "verdict", "idmap", "durable", "seal", "shim"}, name) && !strings.HasPrefix(name, "seal/") {
+			t.Errorf("%s needs %s", main, dep)
 		}
 	}
 }

@@ -165,7 +165,7 @@ func (c *Cgroups) make(tree, group string, needed []string) error {
 	const tries = 100
 	for try := 1; ; try++ {
 		err := c.tryMake(tree, group, needed)
-		if !errors.Is(err, fs.ErrNotExist) || try == tries {
+		if gone := errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENODEV); !gone || try == tries {
 			return err
 		}
 	}
@@ -180,7 +180,11 @@ func (c *Cgroups) tryMake(tree, group string, needed []string) error {
 			}
 		}
 		dir = filepath.Join(dir, part)
-		if err := os.Mkdir(dir, 0o755); err != nil && !errors.Is(err, fs.ErrExist) { //nolint:gosec // a control group: what is in it is no secret
+		err := os.Mkdir(dir, 0o755) //nolint:gosec // a control group: what is in it is no secret
+		if err == nil {
+			err = os.Chmod(dir, 0o755) //nolint:gosec // whatever the umask took: the container mounts its group
+		}
+		if err != nil && !errors.Is(err, fs.ErrExist) {
 			return err
 		}
 	}

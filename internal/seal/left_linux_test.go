@@ -2,6 +2,7 @@ package seal_test
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -103,6 +104,9 @@ func TestManyAtOnce(t *testing.T) {
 // end must make room before it writes anything.
 func TestFullDisk(t *testing.T) {
 	h := newHost(t)
+	if !tmpfsMapsIDs(t) {
+		t.Skip("needs Linux 6.3, from which on a tmpfs can map IDs")
+	}
 	if err := unix.Mount("full", h.data, "tmpfs", 0, "size=4m,mode=0700"); err != nil {
 		t.Fatal(err)
 	}
@@ -123,4 +127,18 @@ func TestFullDisk(t *testing.T) {
 	if err != nil || !strings.Contains(string(left), `"containers": {}`) {
 		t.Errorf("IDs left: %s, %v", left, err)
 	}
+}
+
+// tmpfsMapsIDs reports whether the kernel is 6.3 or later.
+func tmpfsMapsIDs(t *testing.T) bool {
+	t.Helper()
+	var u unix.Utsname
+	if err := unix.Uname(&u); err != nil {
+		t.Fatal(err)
+	}
+	var major, minor int
+	if _, err := fmt.Sscanf(unix.ByteSliceToString(u.Release[:]), "%d.%d", &major, &minor); err != nil {
+		t.Fatal(err)
+	}
+	return major > 6 || major == 6 && minor >= 3
 }

@@ -193,7 +193,7 @@ func TestDockerEngine(t *testing.T) {
 	t.Run("update", func(t *testing.T) {
 		e.does("update", "--pids-limit", "-1", "--memory", "4g", "--memory-swap", "-1", "c1")
 		id := e.does("inspect", "-f", "{{.Id}}", "c1")
-		for file, want := range map[string]string{"pids/plimsoll/shimtest/" + id + "/pids.max": "64", "memory/plimsoll/shimtest/" + id + "/memory.limit_in_bytes": "134217728"} {
+		for file, want := range map[string]string{"pids/plimsoll/" + team + "/" + id + "/pids.max": "64", "memory/plimsoll/" + team + "/" + id + "/memory.limit_in_bytes": "134217728"} {
 			b, err := os.ReadFile(filepath.Join("/sys/fs/cgroup", file))
 			if err != nil || strings.TrimSpace(string(b)) != want {
 				t.Errorf("%s is %s, %v; want %s", file, b, err, want)
@@ -261,8 +261,8 @@ func TestDockerEngine(t *testing.T) {
 			t.Errorf("joined one that is not sealed: %s", out)
 		}
 		e.does("rm", "-f", "naked")
-		e.give(func(g *protocol.Grant) { g.Team = "shimtest2" })
-		if out := e.fails("run", "--rm", "--net=container:web", "busybox", "true"); !strings.Contains(out, "shimtest2") {
+		e.give(func(g *protocol.Grant) { g.Team = team + "2" })
+		if out := e.fails("run", "--rm", "--net=container:web", "busybox", "true"); !strings.Contains(out, team+"2") {
 			t.Errorf("joined another team's: %s", out)
 		}
 		e.does("rm", "-f", "web")

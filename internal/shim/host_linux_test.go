@@ -2,6 +2,7 @@ package shim_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -78,6 +79,9 @@ type host struct {
 	questions []protocol.Question
 }
 
+// team is one that no other process tests with.
+var team = fmt.Sprintf("shim-%d-t", os.Getpid())
+
 var slots struct {
 	sync.Mutex
 	next uint32
@@ -100,7 +104,7 @@ func plain() profile.Profile {
 }
 
 func grant() protocol.Grant {
-	return protocol.Grant{Team: "shimtest", Decision: "d1", Profile: plain(), IDs: slot(), Disk: idmap.Range{Base: 0x7f000000, Size: idmap.SlotSize}}
+	return protocol.Grant{Team: team, Decision: "d1", Profile: plain(), IDs: slot(), Disk: idmap.Range{Base: 0x7f000000, Size: idmap.SlotSize}}
 }
 
 func newHost(t testing.TB) *host {
@@ -215,7 +219,7 @@ func (h *host) call(args ...string) (string, error) {
 }
 
 func (h *host) callIn(stdin []byte, args ...string) (string, error) {
-	cmd := exec.CommandContext(h.Context(), h.bin, slices.Concat([]string{"--root", h.root, "--log", h.log(), "--log-format", "json"}, args)...)
+	cmd := exec.CommandContext(context.WithoutCancel(h.Context()), h.bin, slices.Concat([]string{"--root", h.root, "--log", h.log(), "--log-format", "json"}, args)...)
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr, cmd.Stdin = &out, &out, bytes.NewReader(stdin)
 	err := cmd.Run()
@@ -384,7 +388,7 @@ func (h *host) grants() []string {
 // groups returns the control groups of the test's team.
 func groups() []string {
 	var all []string
-	for _, pattern := range []string{"/sys/fs/cgroup/*/plimsoll/shimtest*", "/sys/fs/cgroup/plimsoll/shimtest*"} {
+	for _, pattern := range []string{"/sys/fs/cgroup/*/plimsoll/" + team + "*", "/sys/fs/cgroup/plimsoll/" + team + "*"} {
 		found, _ := filepath.Glob(pattern)
 		all = append(all, found...)
 	}
@@ -436,4 +440,11 @@ var errRefused = fault.Errorf(fault.Denied, "nobody signed it")
 
 func mountsOf(dir string) []profile.Mount {
 	return []profile.Mount{{Path: dir + "/**", Writable: true}}
+}
+
+// pid returns the number of the container's first process.
+func (b *bundle) pid() string {
+	text, err := os.ReadFile(filepath.Join(b.dir, "pid"))
+	b.must(err)
+	return strings.TrimSpace(string(text))
 }

@@ -31,6 +31,9 @@ func (s *shim) find(c *call, id string) (*seal.Sealed, error) {
 	if fault.Is(err, fault.NotFound) {
 		return nil, fault.As(fault.Denied, fmt.Errorf("%s: %w", c.name, err))
 	}
+	if err == nil && sealed.Users == 0 {
+		return nil, fault.Errorf(fault.Denied, "%s: container %q was never made", c.name, id)
+	}
 	return sealed, err
 }
 

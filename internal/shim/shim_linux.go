@@ -75,7 +75,7 @@ func (s *shim) pass(c *call, args []string) error {
 	path := ""
 	if len(c.args) > 0 && protocol.ValidID(c.args[0]) {
 		if sealed, err := s.grants.Find(c.state(), c.args[0]); err == nil {
-			path = sealed.Runtime.Path
+			path = sealed.Runtime.Path // none if its making was killed
 		}
 	}
 	if path == "" {
@@ -146,9 +146,9 @@ func (s *shim) remove(c *call) error {
 		return become(path, slices.Concat(c.globalList(), []string{"delete"}, c.flags.list(c.command.flags, "force"), []string{"--", id}))
 	}
 	sealed, err := s.grants.Find(c.state(), id)
-	if err == nil {
+	if err == nil && sealed.Runtime.Path != "" {
 		path = sealed.Runtime.Path
-	} else if !fault.Is(err, fault.NotFound) {
+	} else if err != nil && !fault.Is(err, fault.NotFound) {
 		sealed = nil // damaged: it goes as well
 	}
 	if isCrun(path) {

@@ -1,0 +1,184 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+)
+
+const (
+	moduleFolder = "internal"
+	diskSize     = "1536M"
+	xfsSize      = 512 << 20 // bytes
+)
+
+// suites are the packages whose tests run in the machine; skips are the tests
+// that have nothing to do there, each with its reason.
+var suites = []struct {
+	pkg   string
+	env   []string
+	skips map[string]string
+}{
+	{pkg: "seal/quota", env: []string{"PLIMSOLL_QUOTA_DIRS=/mnt/ext4:/mnt/xfs"}},
+	{pkg: "seal/egress"},
+	{pkg: "seal/apparmor", skips: map[string]string{"TestWithoutAppArmor": "the machine has AppArmor"}},
+	{
+		pkg: "seal", env: []string{"PLIMSOLL_ATTACKER=/t/attacker"},
+		skips: map[string]string{"TestFullDisk": "this kernel's tmpfs cannot map IDs"},
+	},
+}
+
+// builder makes a machine in the folder work.
+type builder struct {
+	cache, work string
+	expected    map[string][]expectation
+}
+
+// plan is the guest's.
+type plan struct {
+	Modules []string
+	Suites  []guestSuite
+}
+
+type guestSuite struct {
+	Name, Dir string
+	Args, Env []string
+}
+
+func (b *builder) build(ctx context.Context) (machine, error) {
+	kernel, root, err := b.unpack(ctx)
+	if err != nil {
+		return machine{}, err
+	}
+	p, err := b.suites(ctx, root)
+	if err != nil {
+		return machine{}, err
+	}
+	m := machine{kernel: kernel.image, initrd: filepath.Join(b.work, "initrd"), disks: []string{filepath.Join(b.work, "root.img"), filepath.Join(b.work, "xfs.img")}, work: b.work}
+	if err := b.initrd(ctx, m.initrd, kernel, p); err != nil {
+		return machine{}, err
+	}
+	return m, b.disks(ctx, m.disks, root)
+}
+
+// suites compiles the tests into root and notes which tests there are.
+func (b *builder) suites(ctx context.Context, root string) (plan, error) {
+	var p plan
+	b.expected = map[string][]expectation{}
+	if err := goBuild(ctx, "build", "-o", filepath.Join(root, "t/attacker"), "./internal/seal/testdata/attacker"); err != nil {
+		return p, err
+	}
+	for _, s := range suites {
+		name := filepath.Base(s.pkg)
+		dir := filepath.Join(root, "t", name)
+		file := filepath.Join(dir, name+".test")
+		if err := goBuild(ctx, "test", "-c", "-o", file, "./"+moduleFolder+"/"+s.pkg); err != nil {
+			return p, err
+		}
+		if data := filepath.Join(moduleFolder, s.pkg, "testdata"); exists(data) {
+			if err := os.CopyFS(filepath.Join(dir, "testdata"), os.DirFS(data)); err != nil {
+				return p, err
+			}
+		}
+		list, err := output(ctx, file, "-test.list", "^(Test|Example)")
+		if err != nil {
+			return p, err
+		}
+		for _, test := range strings.Fields(list) {
+			b.expected[name] = append(b.expected[name], expectation{test, s.skips[test]})
+		}
+		p.Suites = append(p.Suites, guestSuite{
+			Name: name, Dir: "/t/" + name, Env: s.env,
+			Args: []string{"/t/" + name + "/" + name + ".test", "-test.v", "-test.timeout=4m"},
+		})
+	}
+	return p, nil
+}
+
+// initrd writes the first root: the guest's program, its plan and the modules.
+func (b *builder) initrd(ctx context.Context, path string, k kernel, p plan) error {
+	guest := filepath.Join(b.work, "guest")
+	if err := goBuild(ctx, "build", "-o", guest, "./internal/tools/vm/guest"); err != nil {
+		return err
+	}
+	var buf bytes.Buffer
+	a := &archive{w: &buf}
+	for _, dir := range []string{"new", "proc", "sys", "dev", "modules"} {
+		a.folder(dir)
+	}
+	files, err := modules(k.modules, wanted)
+	if err != nil {
+		return err
+	}
+	for _, f := range files {
+		content, err := os.ReadFile(f)
+		if err != nil {
+			return err
+		}
+		name := "modules/" + filepath.Base(f)
+		a.file(name, content)
+		p.Modules = append(p.Modules, "/"+name)
+	}
+	content, err := os.ReadFile(guest)
+	if err != nil {
+		return err
+	}
+	a.file("init", content)
+	text, err := json.Marshal(p)
+	if err != nil {
+		return err
+	}
+	a.file("plan.json", text)
+	if err := a.close(); err != nil {
+		return err
+	}
+	return os.WriteFile(path, buf.Bytes(), 0o600)
+}
+
+// disks makes the file systems: ext4 with the guest's programs, and xfs.
+func (b *builder) disks(ctx context.Context, disks []string, root string) error {
+	_, err := output(ctx, "mke2fs", "-q", "-F", "-t", "ext4", "-O", "quota,project", "-E", "quotatype=prjquota,lazy_itable_init=1,nodiscard", "-m", "0",
+		"-d", root, disks[0], diskSize)
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(disks[1], nil, 0o600); err != nil {
+		return err
+	}
+	if err := os.Truncate(disks[1], xfsSize); err != nil {
+		return err
+	}
+	_, err = output(ctx, "mkfs.xfs", "-q", "-f", disks[1])
+	return err
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
+
+// goBuild compiles for the guest, which has no C library of ours.
+func goBuild(ctx context.Context, args ...string) error {
+	cmd := exec.CommandContext(ctx, "go", args...)
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH=amd64")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("go %s: %w\n%s", strings.Join(args, " "), err, out)
+	}
+	return nil
+}
+
+func output(ctx context.Context, program string, args ...string) (string, error) {
+	cmd := exec.CommandContext(ctx, program, args...)
+	var errs bytes.Buffer
+	cmd.Stderr = &errs
+	out, err := cmd.Output()
+	if err != nil {
+		return "", fmt.Errorf("%s: %w\n%s", filepath.Base(program), err, errs.Bytes())
+	}
+	return string(out), nil
+}
