@@ -6,7 +6,7 @@ CACHE := .cache
 # Programs that the machine lacks are unpacked into $(CACHE)/tools; this is where they are.
 WITH_TOOLS := . $(CACHE)/tools/env;
 
-.PHONY: help demo test build bench accuracy lint fuzz tools images clean
+.PHONY: help demo test build battery bench accuracy lint fuzz tools images clean
 
 help: ## say what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -18,6 +18,9 @@ test: build images ## run every test, the demo as the last
 	@$(WITH_TOOLS) go test ./...
 	@$(WITH_TOOLS) cd internal/tools/interop; go test ./...
 	@$(WITH_TOOLS) PLIMSOLL_DEMO=1 go test -v -count=1 -timeout=9m ./internal/tools/demo
+
+battery: tools ## attack real engines, and try that what people do still works (root; about four minutes)
+	@$(WITH_TOOLS) PLIMSOLL_BATTERY=1 go test -count=1 -timeout=9m ./internal/tools/engines ./internal/tools/battery
 
 build: tools ## build bin/plimsoll
 	@$(WITH_TOOLS) go build -trimpath -o bin/ ./cmd/...

@@ -50,6 +50,7 @@ type Building struct {
 	Root   *Root
 	Spaces *Spaces
 	Plan   *rewrite.Plan
+	Hook   *specs.Hook // ours, to be called when the container's namespaces exist; nil: none
 }
 
 // Build puts the container together in the private mounts, as its plan says, and
@@ -84,7 +85,7 @@ func (b *Building) Build(ctx context.Context) (config []byte, users uint64, err 
 	if err != nil {
 		return nil, 0, err
 	}
-	config, err = complete(b.Plan.Config, at, options)
+	config, err = complete(b.Plan.Config, at, options, b.Hook)
 	return config, users, err
 }
 
@@ -158,9 +159,10 @@ func Node(path string) (rewrite.Node, error) {
 }
 
 // complete returns the rewritten spec with what was found out since: paths of
-// joined namespaces that nobody can exchange, and options of mounts by source.
-func complete(config []byte, at map[specs.LinuxNamespace]string, options map[string][]string) ([]byte, error) {
-	if len(at) == 0 && len(options) == 0 {
+// joined namespaces that nobody can exchange, options of mounts by source, and a
+// hook of our own after those of the engine.
+func complete(config []byte, at map[specs.LinuxNamespace]string, options map[string][]string, hook *specs.Hook) ([]byte, error) {
+	if len(at) == 0 && len(options) == 0 && hook == nil {
 		return config, nil
 	}
 	var spec, linux map[string]json.RawMessage
@@ -187,12 +189,21 @@ func complete(config []byte, at map[specs.LinuxNamespace]string, options map[str
 	for i, m := range mounts {
 		mounts[i].Options = with(m.Options, options[m.Source])
 	}
+	var hooks specs.Hooks
+	if raw := spec["hooks"]; raw != nil {
+		if err := json.Unmarshal(raw, &hooks); err != nil {
+			return nil, fmt.Errorf("rewritten spec: %w", err)
+		}
+	}
+	if hook != nil {
+		hooks.CreateRuntime = append(hooks.CreateRuntime, *hook)
+	}
 	var err error
 	for _, part := range []struct {
 		in   map[string]json.RawMessage
 		name string
 		what any
-	}{{linux, "namespaces", spaces}, {spec, "linux", linux}, {spec, "mounts", mounts}} {
+	}{{linux, "namespaces", spaces}, {spec, "linux", linux}, {spec, "mounts", mounts}, {spec, "hooks", hooks}} {
 		if part.in[part.name], err = json.Marshal(part.what); err != nil {
 			return nil, err
 		}

@@ -15,6 +15,7 @@ import (
 
 	"plimsoll/internal/fault"
 	"plimsoll/internal/seal/protocol"
+	"plimsoll/internal/seal/quota"
 	"plimsoll/internal/seal/rewrite"
 )
 
@@ -155,7 +156,11 @@ func (b *binder) volume(real string, fd int) (bool, error) {
 		if data != dataFolder || !slices.Contains(b.grant.VolumeNames, name) {
 			return false, fault.Errorf(fault.Denied, "it is no volume of the container's team")
 		}
-		return sameMount(root, fd)
+		same, err := sameMount(root, fd)
+		if err == nil && same && b.grant.Volumes != 0 {
+			err = quota.Limit(filepath.Join(root, name, dataFolder), b.grant.TeamProject, b.grant.Volumes)
+		}
+		return same, err
 	}
 	return false, nil
 }

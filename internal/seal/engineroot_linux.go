@@ -62,6 +62,9 @@ func OpenRoot(path string) (r *Root, err error) {
 	return r, r.openLayers(m.Mountpoint)
 }
 
+// ReadOnly reports whether nothing can be written to the root.
+func (r *Root) ReadOnly() bool { return r.overlay && (r.options.readOnly || r.Upper == "") }
+
 // Close closes what OpenRoot opened.
 func (r *Root) Close() error {
 	err := r.stack.close()

@@ -82,7 +82,8 @@ func commands() map[string]command {
 			"status-fd": value, "page-server": value, "file-locks": boolean, "pre-dump": boolean, "manage-cgroups-mode": value,
 			"empty-ns": repeated, "auto-dedup": boolean,
 		}},
-		"help": {flags: flagKinds{}},
+		"help":   {flags: flagKinds{}},
+		hookName: {flags: flagKinds{}, run: (*shim).egressHook},
 	}
 }
 

@@ -173,31 +173,13 @@ func (n *creation) ask() error {
 		grant.IDs = with[0].Grant.IDs
 		n.made.Grant.IDs = grant.IDs
 	}
-	if err := n.enforceable(); err != nil {
-		return err
-	}
-	return n.held.Keep(n.made) // before the first thing is made that outlives this process
-}
-
-// enforceable refuses a grant with a limit that is not held to.
-func (n *creation) enforceable() error {
-	g := n.build.Grant
 	if err := n.limitStorage(); err != nil {
 		return err
 	}
-	if len(g.Egress) > 0 || len(g.Resolvers) > 0 || len(g.Profile.Network.Egress) > 0 {
-		return fault.Errorf(fault.Denied, "the profile's network.egress cannot be enforced")
+	if err := n.limitEgress(); err != nil {
+		return err
 	}
-	return nil
-}
-
-// limitStorage bounds what the container, and its team's volumes, may hold.
-func (n *creation) limitStorage() error {
-	g := n.build.Grant
-	if g.Project != 0 || g.TeamProject != 0 || g.Volumes != 0 || g.Profile.Storage != 0 || g.Profile.Total.Storage != 0 {
-		return fault.Errorf(fault.Denied, "the profile's storage cannot be enforced")
-	}
-	return nil
+	return n.held.Keep(n.made) // before the first thing is made that outlives this process
 }
 
 // situation makes the control groups, and finds out what the rewriting depends

@@ -441,3 +441,10 @@ var errRefused = fault.Errorf(fault.Denied, "nobody signed it")
 func mountsOf(dir string) []profile.Mount {
 	return []profile.Mount{{Path: dir + "/**", Writable: true}}
 }
+
+// pid returns the number of the container's first process.
+func (b *bundle) pid() string {
+	text, err := os.ReadFile(filepath.Join(b.dir, "pid"))
+	b.must(err)
+	return strings.TrimSpace(string(text))
+}

@@ -1,0 +1,98 @@
+package shim
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+
+	"plimsoll/internal/fault"
+	"plimsoll/internal/seal/egress"
+	"plimsoll/internal/seal/protocol"
+	"plimsoll/internal/seal/quota"
+)
+
+// limitStorage bounds what the container may write into its root. Its team's
+// volumes are bounded when they are mounted.
+func (n *creation) limitStorage() error {
+	g := n.build.Grant
+	switch {
+	case g.Profile.Total.Storage != 0: // nobody here sees what stopped containers hold
+		return fault.Errorf(fault.Denied, "the profile's total.storage cannot be enforced for containers of an engine")
+	case (g.Profile.Storage != 0) != (g.Project != 0) || (g.Volumes != 0) != (g.TeamProject != 0) || g.Project != 0 && g.Project == g.TeamProject:
+		return fault.Errorf(fault.Invalid, "the guard granted storage without a project to count it by")
+	case g.Profile.Storage == 0 || n.build.Root.ReadOnly():
+		return nil
+	case n.build.Root.Upper == "":
+		return fault.Errorf(fault.Denied, "the profile's storage cannot be enforced: the container's root has no writable layer of its own")
+	}
+	return quota.Limit(filepath.Dir(n.build.Root.Upper), g.Project, g.Profile.Storage)
+}
+
+const hookName = "egress-hook"
+
+// limited reports whether a grant bounds where packets go.
+func limited(g *protocol.Grant) bool {
+	return g.Profile.Network.Mode != "bridge" || len(g.Profile.Network.Egress) > 0 || len(g.Egress) > 0 || len(g.Resolvers) > 0
+}
+
+// limitEgress has the runtime call this program back when the container's network
+// namespace is there and nothing of the container runs yet. In a namespace that
+// is joined the rules of its owner stay, which must be the same.
+func (n *creation) limitEgress() error {
+	g := n.build.Grant
+	if !limited(g) {
+		return nil
+	}
+	if err := egress.Compatible(&g.Profile); err != nil {
+		return err
+	}
+	if len(g.Profile.Network.Egress) > 0 && len(g.Egress) == 0 {
+		return fault.Errorf(fault.Invalid, "the guard resolved none of the profile's network.egress")
+	}
+	if _, err := rules(g); err != nil {
+		return err
+	}
+	if joinsNetwork(n.asked.Linux.Namespaces) {
+		for _, w := range n.build.Spaces.With {
+			if !sameEgress(&w.Grant, g) {
+				return fault.Errorf(fault.Denied, "the network of container %q has other destinations than this container's profile", w.ID)
+			}
+		}
+		return nil
+	}
+	program, err := os.Readlink("/proc/self/exe")
+	if err != nil {
+		return err
+	}
+	n.build.Hook = &specs.Hook{Path: program, Args: []string{program, "--root=" + n.call.state(), hookName}}
+	return nil
+}
+
+func joinsNetwork(spaces []specs.LinuxNamespace) bool {
+	return slices.ContainsFunc(spaces, func(s specs.LinuxNamespace) bool { return s.Type == specs.NetworkNamespace && s.Path != "" })
+}
+
+func sameEgress(a, b *protocol.Grant) bool {
+	return a.Profile.Network.Mode == b.Profile.Network.Mode && slices.Equal(a.Egress, b.Egress) && slices.Equal(a.Resolvers, b.Resolvers)
+}
+
+func rules(g *protocol.Grant) (egress.Rules, error) {
+	r, err := egress.Parse(g.Egress, g.Resolvers)
+	r.Closed = g.Profile.Network.Mode == "none"
+	return r, err
+}
+
+// egressHook is called by the runtime: it sets the rules of the container that is
+// being made.
+func (s *shim) egressHook(c *call) error {
+	return egress.Hook(s.ctx, os.Stdin, func(_ context.Context, id string) (egress.Rules, error) {
+		sealed, err := s.find(c, id)
+		if err != nil {
+			return egress.Rules{}, err
+		}
+		return rules(&sealed.Grant)
+	})
+}
