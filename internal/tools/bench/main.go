@@ -6,7 +6,7 @@
 //
 //	bench CACHE [PART...]
 //
-// A part is scan, peer, start, check, verify, sign or bins; without any, all are run.
+// A part is scan, peer, start, check, verify, sign, bins or containers; without any, all are run.
 package main
 
 import (
@@ -63,7 +63,7 @@ func run(ctx context.Context, cache string, parts []string) error {
 	for _, part := range []struct {
 		name    string
 		measure func(context.Context) ([]row, error)
-	}{{"scan", b.scans}, {"peer", b.peer}, {"start", b.starts}, {"check", b.checks}, {"verify", b.verifies}, {"sign", b.signing}, {"bins", b.bins}} {
+	}{{"scan", b.scans}, {"peer", b.peer}, {"start", b.starts}, {"check", b.checks}, {"verify", b.verifies}, {"sign", b.signing}, {"bins", b.bins}, {"containers", b.containers}} {
 		if len(parts) > 0 && !slices.Contains(parts, part.name) {
 			continue
 		}
