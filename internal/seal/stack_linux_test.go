@@ -16,17 +16,30 @@ import (
 )
 
 // inPrivate calls f on a thread of its own that has the private mounts, and ends
-// with it.
+// with it. It is not the process's first, which does not end, and whose mounts
+// /proc/self shows to other tests.
 func inPrivate(f func() error) error {
-	done := make(chan error)
-	go func() {
-		runtime.LockOSThread() // and never unlocked: the thread ends, and its mounts
-		if err := PrivateMounts(); err != nil {
-			done <- err
+	done := make(chan error, 1)
+	var on func()
+	on = func() {
+		runtime.LockOSThread()
+		if unix.Gettid() == os.Getpid() {
+			other := make(chan struct{})
+			go func() {
+				defer close(other)
+				on()
+			}()
+			<-other
+			runtime.UnlockOSThread()
 			return
 		}
-		done <- f()
-	}()
+		err := PrivateMounts() // the thread stays locked, and ends with the goroutine
+		if err == nil {
+			err = f()
+		}
+		done <- err
+	}
+	go on()
 	return <-done
 }
 
