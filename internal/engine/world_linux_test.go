@@ -389,7 +389,7 @@ func open(t testing.TB, d *dockerd, guard *memory) *harbour {
 		t.Fatal(err)
 	}
 	h := &harbour{dockerd: d, guard: guard, dir: dir, nonces: engine.NewNonces()}
-	var logged io.Writer = io.Discard
+	logged := io.Discard
 	if testing.Verbose() {
 		logged = os.Stderr
 	}
