@@ -215,7 +215,7 @@ func reopen(fd, flags int) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	return os.NewFile(uintptr(n), "folder"), nil //nolint:gosec // a descriptor
+	return os.NewFile(uintptr(n), "folder"), nil
 }
 
 func (p *packer) folder(fd int, h *tar.Header) error {
@@ -284,7 +284,7 @@ func openFile(dir int, base string, st *unix.Stat_t) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := os.NewFile(uintptr(n), "file") //nolint:gosec // a descriptor
+	f := os.NewFile(uintptr(n), "file")
 	var again unix.Stat_t
 	if err := unix.Fstat(n, &again); err != nil || again.Dev != st.Dev || again.Ino != st.Ino {
 		_ = f.Close()

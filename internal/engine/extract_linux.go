@@ -130,7 +130,7 @@ func writeFile(dir int, base string, body io.Reader) error {
 	if err != nil {
 		return err
 	}
-	f := os.NewFile(uintptr(fd), base) //nolint:gosec // a descriptor
+	f := os.NewFile(uintptr(fd), base)
 	_, err = io.Copy(f, body)
 	return errors.Join(err, f.Close())
 }
@@ -148,7 +148,7 @@ func finish(dir int, base string, h *tar.Header) error {
 			return err
 		}
 		defer unix.Close(fd)
-		if err := unix.Fchmod(fd, uint32(h.Mode&0o7777)); err != nil { //nolint:gosec // bounded by the mask
+		if err := unix.Fchmod(fd, uint32(h.Mode&0o7777)); err != nil {
 			return err
 		}
 	}

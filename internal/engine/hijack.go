@@ -84,7 +84,7 @@ func (q *request) carry(engine net.Conn, from *bufio.Reader, resp *http.Response
 	q.answered = true
 	defer client.Close()
 	if _, err := client.Write(streamHead(resp)); err != nil {
-		return nil //nolint:nilerr // the client has gone: nothing is left to tell it
+		return nil // the client has gone: nothing is left to tell it
 	}
 	sent := make(chan struct{})
 	go func() {

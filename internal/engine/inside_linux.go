@@ -302,7 +302,7 @@ func spawn(self, user, mount, in, out *os.File, args []string) (int, error) {
 	if errno != 0 {
 		return 0, errno
 	}
-	return int(pid), nil //nolint:gosec // a process ID
+	return int(pid), nil
 }
 
 // child is what the new process needs, gathered before it is made: it must not
@@ -362,12 +362,12 @@ func Inside() {
 	}
 	var e errand
 	if err := json.Unmarshal([]byte(os.Args[1]), &e); err != nil {
-		os.Exit(noProgram) //nolint:forbidigo // a process of its own
+		os.Exit(noProgram)
 	}
 	if err := e.do(); err != nil {
-		os.Exit(1) //nolint:forbidigo // a process of its own
+		os.Exit(1)
 	}
-	os.Exit(0) //nolint:forbidigo // a process of its own
+	os.Exit(0)
 }
 
 // do enters the container's mount namespace with this thread alone, and does what

@@ -281,16 +281,10 @@ func startEngine(t testing.TB, flags ...string) (*dockerd, func()) {
 		}
 		return c
 	}
-	ctr := start("containerd", "--config", "/dev/null", "--root", dir+"/cr", "--state", dir+"/cs", "-a", dir+"/c.sock")
-	awaitSocket(t, dir+"/c.sock")
-	args := append([]string{"--data-root", dir + "/data", "--exec-root", dir + "/exec", "-H", "unix://" + d.socket, "--pidfile", dir + "/pid",
-		"--containerd", dir + "/c.sock", "-b", bridge, "--iptables=false", "--ip-masq=false", "--config-file", dir + "/none.json"}, flags...)
-	if err := os.WriteFile(dir+"/none.json", []byte("{}"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	eng := start("dockerd", args...)
+	var started []*exec.Cmd
+	ready := false
 	stop := func() {
-		for _, c := range []*exec.Cmd{eng, ctr} {
+		for _, c := range slices.Backward(started) {
 			_ = c.Process.Signal(os.Interrupt)
 			done := make(chan struct{})
 			go func() { _ = c.Wait(); close(done) }()
@@ -305,8 +299,22 @@ func startEngine(t testing.TB, flags ...string) (*dockerd, func()) {
 		_ = exec.Command("ip", "link", "del", bridge).Run()
 		_ = os.RemoveAll(dir)
 	}
+	defer func() {
+		if !ready {
+			stop()
+		}
+	}()
+	started = append(started, start("containerd", "--config", "/dev/null", "--root", dir+"/cr", "--state", dir+"/cs", "-a", dir+"/c.sock"))
+	awaitSocket(t, dir+"/c.sock")
+	args := append([]string{"--data-root", dir + "/data", "--exec-root", dir + "/exec", "-H", "unix://" + d.socket, "--pidfile", dir + "/pid",
+		"--containerd", dir + "/c.sock", "-b", bridge, "--iptables=false", "--ip-masq=false", "--config-file", dir + "/none.json"}, flags...)
+	if err := os.WriteFile(dir+"/none.json", []byte("{}"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	started = append(started, start("dockerd", args...))
 	awaitSocket(t, d.socket)
 	d.importBusybox(t)
+	ready = true
 	return d, stop
 }
 
@@ -381,7 +389,7 @@ func open(t testing.TB, d *dockerd, guard *memory) *harbour {
 		t.Fatal(err)
 	}
 	h := &harbour{dockerd: d, guard: guard, dir: dir, nonces: engine.NewNonces()}
-	var logged io.Writer = io.Discard
+	logged := io.Discard
 	if testing.Verbose() {
 		logged = os.Stderr
 	}
