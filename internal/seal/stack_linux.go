@@ -148,13 +148,27 @@ func stackDescriptors(s *stack, target string, users int, base uint32) (err erro
 		return fmt.Errorf("fsopen overlay: %w", err)
 	}
 	defer func() { err = errors.Join(err, unix.Close(fs)) }()
-	for _, fd := range s.lowers {
-		if err := s.give(fs, "lowerdir+", fd, "", users, s.attributes()); err != nil {
+	// A mount that is attached nowhere is gone with its last descriptor, which must
+	// stay until the overlay has it.
+	clones, err := s.clones(users)
+	defer func() {
+		for _, c := range clones {
+			err = errors.Join(err, unix.Close(c))
+		}
+	}()
+	if err != nil {
+		return err
+	}
+	for _, c := range clones[:len(s.lowers)] {
+		if err := s.set(fs, "lowerdir+", c, ""); err != nil {
 			return err
 		}
 	}
-	if s.parent >= 0 {
-		if err := s.giveWritable(fs, users); err != nil {
+	for _, c := range clones[len(s.lowers):] { // the writable folders must be on one mount
+		if err := s.set(fs, "upperdir", c, s.upper); err != nil {
+			return err
+		}
+		if err := s.set(fs, "workdir", c, s.work); err != nil {
 			return err
 		}
 	}
@@ -183,17 +197,28 @@ func configure(fs int, option string) error {
 	return unix.FsconfigSetFlag(fs, option)
 }
 
-// give sets a layer: the folder name, "" for itself, in a mapped copy of the
-// mount of dir.
-func (s *stack) give(fs int, key string, dir int, name string, users int, attrs uint64) (err error) {
-	c, err := clone(dir, users, attrs)
-	if err != nil {
-		return fmt.Errorf("map IDs of %q: %w", pathOf(dir), err)
+// clones returns mapped copies of the mounts of the layers, and of that of the
+// writable folders, if there are such, as the last. With an error too it returns
+// what must be closed.
+func (s *stack) clones(users int) (all []int, err error) {
+	add := func(dir int, attrs uint64) {
+		c, cloneErr := clone(dir, users, attrs)
+		if cloneErr != nil {
+			err = errors.Join(err, fmt.Errorf("map IDs of %q: %w", pathOf(dir), cloneErr))
+			return
+		}
+		all = append(all, c)
 	}
-	defer func() { err = errors.Join(err, unix.Close(c)) }()
-	return s.set(fs, key, c, name)
+	for _, fd := range s.lowers {
+		add(fd, s.attributes())
+	}
+	if s.parent >= 0 {
+		add(s.parent, unix.MOUNT_ATTR_NODEV)
+	}
+	return all, err
 }
 
+// set sets a layer: the folder name, "" for itself, in a mapped mount.
 func (s *stack) set(fs int, key string, mount int, name string) (err error) {
 	fd := mount
 	if name != "" {
@@ -206,20 +231,6 @@ func (s *stack) set(fs int, key string, mount int, name string) (err error) {
 		return s.failed(fmt.Errorf("%s by descriptor: %w%s", key, err, reason(fs)))
 	}
 	return nil
-}
-
-// giveWritable sets both writable folders through one copy of their mount, which
-// an overlay needs.
-func (s *stack) giveWritable(fs, users int) (err error) {
-	c, err := clone(s.parent, users, unix.MOUNT_ATTR_NODEV)
-	if err != nil {
-		return fmt.Errorf("map IDs of %q: %w", pathOf(s.parent), err)
-	}
-	defer func() { err = errors.Join(err, unix.Close(c)) }()
-	if err := s.set(fs, "upperdir", c, s.upper); err != nil {
-		return err
-	}
-	return s.set(fs, "workdir", c, s.work)
 }
 
 // reason returns what the kernel says about a mount that it refused.
