@@ -131,7 +131,7 @@ func (g *guard) grant(q protocol.Question) (*protocol.Grant, error) {
 	}
 	grant := &protocol.Grant{
 		Team: team, Decision: "battery", Profile: p, IDs: ids, Disk: disk(at),
-		Own: []string{filepath.Join(g.data, "containers", q.ID)}, VolumeRoots: []string{filepath.Join(g.data, "volumes")},
+		Own: g.own(q.ID), VolumeRoots: []string{filepath.Join(g.data, "volumes")},
 	}
 	for _, m := range record.MountPoints {
 		if m.Type == "volume" {
@@ -140,6 +140,18 @@ func (g *guard) grant(q protocol.Question) (*protocol.Grant, error) {
 	}
 	return grant, nil
 }
+
+// own are the folders of a container's engine: docker's, and podman's two.
+func (g *guard) own(id string) []string {
+	return []string{
+		filepath.Join(g.data, "containers", id),
+		filepath.Join(podmanRun, "overlay-containers", id, "userdata"),
+		filepath.Join(filepath.Dir(g.data), "podman", "overlay-containers", id, "userdata"),
+	}
+}
+
+// podmanRun is where podman keeps what does not outlive the host's boot.
+const podmanRun = "/run/podman"
 
 // disk returns the owner of the files of the i-th team.
 func disk(i int) idmap.Range { return idmap.Default.Slot(idmap.Default.Slots() - 1 - i) }

@@ -75,7 +75,7 @@ func TestPodman(t *testing.T) {
 	archive := filepath.Join(t.TempDir(), "image.tar")
 	b.docker("save", "-o", archive, image)
 	podman := func(args ...string) (string, error) {
-		all := []string{"--root", s.Host.Dir + "/podman", "--runroot", "/run/podman", "--cgroup-manager", "cgroupfs", "--runtime", s.Host.Dir + "/plimsoll-runtime"}
+		all := []string{"--root", s.Host.Dir + "/podman", "--runroot", podmanRun, "--cgroup-manager", "cgroupfs", "--runtime", s.Host.Dir + "/plimsoll-runtime"}
 		return s.Host.Run(t.Context(), "env", append(append([]string{"-u", "DOCKER_CONFIG", "podman"}, all...), args...)...)
 	}
 	must := func(args ...string) string {
