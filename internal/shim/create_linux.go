@@ -178,23 +178,10 @@ func (n *creation) ask() error {
 
 // enforceable refuses a grant with a limit that is not held to.
 func (n *creation) enforceable() error {
-	g := n.build.Grant
-	if err := n.limitStorage(); err != nil {
+	if err := checkEgress(n.build.Grant); err != nil {
 		return err
 	}
-	if len(g.Egress) > 0 || len(g.Resolvers) > 0 || len(g.Profile.Network.Egress) > 0 {
-		return fault.Errorf(fault.Denied, "the profile's network.egress cannot be enforced")
-	}
-	return nil
-}
-
-// limitStorage bounds what the container, and its team's volumes, may hold.
-func (n *creation) limitStorage() error {
-	g := n.build.Grant
-	if g.Project != 0 || g.TeamProject != 0 || g.Volumes != 0 || g.Profile.Storage != 0 || g.Profile.Total.Storage != 0 {
-		return fault.Errorf(fault.Denied, "the profile's storage cannot be enforced")
-	}
-	return nil
+	return n.limitStorage()
 }
 
 // situation makes the control groups, and finds out what the rewriting depends
@@ -234,6 +221,9 @@ func isSlice(cgroupsPath string) bool { return strings.Count(cgroupsPath, ":") =
 func (n *creation) put() error {
 	config, users, err := n.build.Build(n.ctx)
 	if err != nil {
+		return err
+	}
+	if config, err = n.hookEgress(config); err != nil {
 		return err
 	}
 	n.made.Users = users
