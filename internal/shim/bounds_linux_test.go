@@ -114,7 +114,7 @@ func TestTeamTotalCannotBeLifted(t *testing.T) {
 	if out, err := exec.CommandContext(t.Context(), runc, "--root", h.root, "update", "--pids-limit", "1000", b.id).CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
-	out, _ := h.call("exec", b.id, "/bin/sh", "-c", "i=0; while [ $i -lt "+strconv.Itoa(60)+" ]; do sleep 1000 & i=$((i+1)); done; echo all of them")
+	out, _ := h.call("exec", b.id, "/bin/sh", "-c", "i=0; while [ $i -lt "+strconv.Itoa(60)+" ]; do sleep 1000 >/dev/null 2>&1 & i=$((i+1)); done; echo all of them")
 	if !strings.Contains(out, "fork") || strings.Contains(out, "all of them") {
 		t.Errorf("60 processes where the team may have 24: %s", out)
 	}
