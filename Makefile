@@ -6,7 +6,7 @@ CACHE := .cache
 # Programs that the machine lacks are unpacked into $(CACHE)/tools; this is where they are.
 WITH_TOOLS := . $(CACHE)/tools/env;
 
-.PHONY: help demo test build battery bench accuracy lint fuzz tools images clean
+.PHONY: help demo test build battery vm bench accuracy lint fuzz tools images clean
 
 help: ## say what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -32,6 +32,9 @@ bench: build ## measure against the bars and the peers (downloads 1 GB and build
 accuracy: build ## measure how much of images of known content is found, and that nothing else is
 	@$(WITH_TOOLS) go run ./internal/tools/harbour $(CACHE) known known-rpm
 	@$(WITH_TOOLS) go run ./internal/tools/accuracy $(CACHE) known known-rpm
+
+vm: tools ## run the tests that need Debian's own kernel in a virtual machine (cgroup v2, AppArmor, quotas)
+	@$(WITH_TOOLS) go run ./internal/tools/vm $(CACHE)
 
 lint: tools ## the gate of style: formatting, vet, linters, dead code
 	@$(WITH_TOOLS) scripts/lint.sh

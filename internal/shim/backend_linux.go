@@ -12,6 +12,7 @@ import (
 	"plimsoll/internal/durable"
 	"plimsoll/internal/fault"
 	"plimsoll/internal/seal"
+	"plimsoll/internal/seal/apparmor"
 )
 
 // remembered is what a runtime once said about itself, and by what it is known
@@ -60,7 +61,7 @@ func (s *shim) backend(name string) (seal.Backend, error) {
 }
 
 // appArmorProfiles are what engines and we load for containers, the best first.
-var appArmorProfiles = []string{"plimsoll-default", "docker-default", "cri-containerd.apparmor.d", "containers-default"}
+var appArmorProfiles = []string{apparmor.Name, "docker-default", "cri-containerd.apparmor.d", "containers-default"}
 
 // appArmor returns the profile that this host has loaded for containers, "" if it
 // has no AppArmor or none.

@@ -31,6 +31,10 @@ var suites = []struct {
 		pkg: "seal", env: []string{"PLIMSOLL_ATTACKER=/t/attacker"},
 		skips: map[string]string{"TestFullDisk": "this kernel's tmpfs cannot map IDs"},
 	},
+	{
+		pkg: "shim", env: []string{"PLIMSOLL_RUNTIME=/t/plimsoll-runtime"},
+		skips: map[string]string{"TestDockerEngine": "an engine is too much for this machine"},
+	},
 }
 
 // builder makes a machine in the folder work.
@@ -70,8 +74,10 @@ func (b *builder) build(ctx context.Context) (machine, error) {
 func (b *builder) suites(ctx context.Context, root string) (plan, error) {
 	var p plan
 	b.expected = map[string][]expectation{}
-	if err := goBuild(ctx, "build", "-o", filepath.Join(root, "t/attacker"), "./internal/seal/testdata/attacker"); err != nil {
-		return p, err
+	for name, pkg := range map[string]string{"attacker": "./internal/seal/testdata/attacker", "plimsoll-runtime": "./cmd/plimsoll-runtime"} {
+		if err := goBuild(ctx, "build", "-o", filepath.Join(root, "t", name), pkg); err != nil {
+			return p, err
+		}
 	}
 	for _, s := range suites {
 		name := filepath.Base(s.pkg)

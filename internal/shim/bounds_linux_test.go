@@ -1,0 +1,121 @@
+package shim_test
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/google/nftables"
+
+	"plimsoll/internal/profile"
+	"plimsoll/internal/seal/apparmor"
+	"plimsoll/internal/seal/protocol"
+	"plimsoll/internal/seal/quota"
+)
+
+func TestStorageIsBounded(t *testing.T) {
+	h := newHost(t)
+	merged, upper := h.overlay("s", 1, "")
+	h.give(func(g *protocol.Grant) { g.Profile.Storage, g.Project = 16<<20, 4242 })
+	b := h.container(merged, "dd if=/dev/zero of=/big bs=65536 count=1024; ls -l /big")
+	out, err := b.run()
+	if lack := quota.Supported(h.dir); lack != nil {
+		if err == nil || !strings.Contains(out, "project quotas") || os.Getenv("PLIMSOLL_GUEST") != "" {
+			t.Errorf("without quotas the container should be refused: %v: %s", err, out)
+		}
+		return
+	}
+	full := strings.Contains(out, "No space left") || strings.Contains(out, "uota exceeded")
+	if info, statErr := os.Stat(filepath.Join(upper, "big")); !full || statErr != nil || info.Size() > 16<<20 {
+		t.Errorf("%v, %v: %s", err, statErr, out)
+	}
+	h.give(func(g *protocol.Grant) { g.Profile.Storage = 16 << 20 })
+	if out, err := h.container(merged, "true").run(); err == nil {
+		t.Errorf("a limit without a project: %s", out)
+	}
+}
+
+func TestEgressIsSetBeforeTheProgramRuns(t *testing.T) {
+	h := newHost(t)
+	for name, change := range map[string]func(*protocol.Grant){
+		"a list": func(g *protocol.Grant) {
+			g.Profile.Network.Egress = []string{"192.0.2.1:80"}
+			g.Egress = []string{"192.0.2.1:80"}
+		},
+		"none": func(g *protocol.Grant) { g.Profile.Network = profile.Network{Mode: "none"} },
+	} {
+		h.give(change)
+		b := h.container(h.image(), "sleep 1000")
+		b.start()
+		if chains := b.chains(); !strings.Contains(chains, "output") || strings.Contains(chains, "input") != (name == "none") {
+			t.Errorf("%s: the container's network has the chains %q", name, chains)
+		}
+	}
+	h.give(func(g *protocol.Grant) {
+		g.Profile.Network.Egress, g.Egress = []string{"192.0.2.1:80"}, []string{"192.0.2.1:80"}
+		g.Profile.Capabilities = append(g.Profile.Capabilities, "NET_RAW")
+	})
+	if out, err := h.container(h.image(), "true").run(); err == nil {
+		t.Errorf("a list with raw packets: %s", out)
+	}
+}
+
+// chains returns the names of the chains of our table in the container's
+// network.
+func (b *bundle) chains() string {
+	b.Helper()
+	pid, err := os.ReadFile(filepath.Join(b.dir, "pid"))
+	b.must(err)
+	netns, err := os.Open("/proc/" + strings.TrimSpace(string(pid)) + "/ns/net")
+	b.must(err)
+	defer func() { _ = netns.Close() }()
+	c, err := nftables.New(nftables.WithNetNSFd(int(netns.Fd())))
+	b.must(err)
+	all, err := c.ListChainsOfTableFamily(nftables.TableFamilyINet)
+	b.must(err)
+	var names []string
+	for _, chain := range all {
+		if chain.Table.Name == "plimsoll" {
+			names = append(names, chain.Name)
+		}
+	}
+	return strings.Join(names, " ")
+}
+
+func TestAppArmorIsSet(t *testing.T) {
+	h := newHost(t)
+	if !apparmor.Available() {
+		if os.Getenv("PLIMSOLL_GUEST") != "" {
+			t.Fatal("this kernel should have AppArmor")
+		}
+		t.Skip("needs a kernel with AppArmor: make vm")
+	}
+	if err := apparmor.Load(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	out, err := h.container(h.image(), "cat /proc/self/attr/current; touch /x && echo made").run()
+	if err != nil || !strings.Contains(out, apparmor.Name+" (enforce)") || !strings.Contains(out, "made") {
+		t.Errorf("%v: %s", err, out)
+	}
+}
+
+// What a team may have holds, though the container's own limit was lifted by
+// the runtime behind, which an engine's `update` ends in.
+func TestTeamTotalCannotBeLifted(t *testing.T) {
+	h := newHost(t)
+	h.give(func(g *protocol.Grant) {
+		g.Team, g.Profile.PIDs, g.Profile.Total.PIDs = "shimtest-total", 20, 24
+	})
+	b := h.container(h.image(), "sleep 1000")
+	b.start()
+	if out, err := exec.CommandContext(t.Context(), runc, "--root", h.root, "update", "--pids-limit", "1000", b.id).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	out, _ := h.call("exec", b.id, "/bin/sh", "-c", "i=0; while [ $i -lt "+strconv.Itoa(60)+" ]; do sleep 1000 >/dev/null 2>&1 & i=$((i+1)); done; echo all of them")
+	if !strings.Contains(out, "fork") || strings.Contains(out, "all of them") {
+		t.Errorf("60 processes where the team may have 24: %s", out)
+	}
+}
