@@ -189,7 +189,7 @@ func (s *setup) runtime(ctx context.Context) (string, error) {
 	if err := s.guard.serve(); err != nil {
 		return "", err
 	}
-	if err := os.Mkdir(s.Host.Path("/run/plimsoll"), 0o711); err != nil { //nolint:gosec // entered by every container's first process
+	if err := os.Mkdir(s.Host.Path("/run/plimsoll"), 0o711); err != nil {
 		return "", fmt.Errorf("make the guard's folder: %w", err)
 	}
 	behind := map[string]string{}

@@ -61,10 +61,10 @@ func parse(text string) []said {
 func judge(r engines.Result) outcome {
 	all := parse(r.Out)
 	if len(all) == 0 {
-		switch {
-		case r.Code == 137:
+		switch r.Code {
+		case 137:
 			return stopped("killed", r.Err)
-		case r.Code == 0:
+		case 0:
 			return stopped("no answer", r.Out+r.Err)
 		}
 		return stopped("refused", r.Err)

@@ -55,7 +55,7 @@ func Start(ctx context.Context, h *Host, o Options) (*Engine, error) {
 		return nil, err
 	}
 	var err error
-	e.containerd, err = h.daemon(e.path(), "containerd", "--config", "/dev/null", "--root", h.Dir+"/containerd", "--state", "/run/containerd", "-a", ContainerdSocket)
+	e.containerd, err = h.daemon(e.path(), "containerd", "--config", "/dev/null", "--root", h.Dir+"/containerd", "--state", "/run/containerd", "-a", ContainerdSocket) //nolint:contextcheck // daemons end with their host
 	if err != nil {
 		return nil, err
 	}
@@ -116,7 +116,7 @@ func (e *Engine) StartDaemon(ctx context.Context) error {
 		args = append(args, "--add-runtime", "sealed="+e.options.Runtime, "--default-runtime", "sealed")
 	}
 	var err error
-	if e.daemon, err = h.daemon(e.path(), "dockerd", append(args, e.options.Flags...)...); err != nil {
+	if e.daemon, err = h.daemon(e.path(), "dockerd", append(args, e.options.Flags...)...); err != nil { //nolint:contextcheck // daemons end with their host
 		return err
 	}
 	return h.until(ctx, "dockerd", func() error {

@@ -179,7 +179,7 @@ func removeGroup(name string) error {
 			if err == nil && d.IsDir() {
 				groups = append(groups, path)
 			}
-			return nil //nolint:nilerr // what is gone need not be removed
+			return nil
 		})
 		errs = append(errs, err)
 		for _, g := range slices.Backward(groups) {

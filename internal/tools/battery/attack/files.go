@@ -3,6 +3,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -87,7 +88,7 @@ func readDevice(path string) error {
 
 // dial asks an engine for its version.
 func dial(a []string) error {
-	c, err := net.Dial("unix", arg(a, 0))
+	c, err := (&net.Dialer{}).DialContext(context.Background(), "unix", arg(a, 0))
 	if err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -113,7 +114,7 @@ func forks(a []string) error {
 	n := 0
 	var err error
 	for ; n < number(a, 0); n++ {
-		if err = exec.Command("/bin/sleep", "1000").Start(); err != nil {
+		if err = exec.CommandContext(context.Background(), "/bin/sleep", "1000").Start(); err != nil {
 			break
 		}
 	}
@@ -158,7 +159,7 @@ func trace(a []string) error {
 
 // namespace mounts in a user namespace that it makes itself.
 func namespace([]string) error {
-	cmd := exec.Command("/proc/self/exe", "mount", "/tmp")
+	cmd := exec.CommandContext(context.Background(), "/proc/self/exe", "mount", "/tmp")
 	cmd.SysProcAttr = &syscall.SysProcAttr{
 		Cloneflags:  syscall.CLONE_NEWUSER | syscall.CLONE_NEWNS,
 		UidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getuid(), Size: 1}},

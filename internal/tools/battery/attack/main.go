@@ -10,6 +10,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -104,7 +105,7 @@ func exit(err error) {
 }
 
 func serve(text string) error {
-	l, err := net.Listen("tcp", ":80")
+	l, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", ":80")
 	if err != nil {
 		return err
 	}
@@ -113,17 +114,15 @@ func serve(text string) error {
 		if err != nil {
 			return err
 		}
-		if _, err := io.WriteString(c, text); err == nil {
-			err = c.Close()
-		}
-		if err != nil {
+		_, err = io.WriteString(c, text)
+		if err := errors.Join(err, c.Close()); err != nil {
 			fmt.Fprintln(os.Stderr, "attack:", err)
 		}
 	}
 }
 
 func get(address string) error {
-	c, err := net.DialTimeout("tcp", address, 2*time.Second)
+	c, err := (&net.Dialer{Timeout: 2 * time.Second}).DialContext(context.Background(), "tcp", address)
 	if err != nil {
 		return err
 	}
