@@ -1,6 +1,7 @@
 package image
 
 import (
+	"net/http"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -26,6 +27,9 @@ type Opener struct {
 	// Engine is the socket of the Docker engine, "unix:///path"; "" is
 	// unix:///var/run/docker.sock.
 	Engine string
+	// Vouch, if set, wraps what requests to the engine go through, where a guard
+	// lets nothing pass that is not vouched for.
+	Vouch func(http.RoundTripper) http.RoundTripper
 	// Containerd is the folder of containerd's state, "" is /var/lib/containerd,
 	// and Namespace the one to look in, "" all of them.
 	Containerd, Namespace string

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"errors"
 	"testing"
+	"time"
 
 	"plimsoll/internal/tools/engines"
 )
@@ -53,9 +54,10 @@ func TestGuarded(t *testing.T) {
 	if err := errors.Join(engines.Image(t.Context(), &root, busybox)); err != nil {
 		t.Fatal(err)
 	}
-	for _, args := range [][]string{{"import", "-", "box"}, {"run", "--rm", "box", "cat", "/proc/self/uid_map"}, {"ps", "-a"}, {"images"}} {
+	for _, args := range [][]string{{"import", "-", "box"}, {"run", "--rm", "box", "cat", "/proc/self/uid_map"}, {"run", "--rm", "box", "true"}, {"run", "--rm", "--network", "none", "box", "true"}, {"ps", "-a"}, {"images"}} {
+		began := time.Now()
 		r := g.As(t.Context(), "alice", bytes.NewReader(root.Bytes()), args...)
-		t.Logf("%v: %+v", args, r)
+		t.Logf("%s %v: %+v", time.Since(began), args, r)
 		if r.Code != 0 {
 			t.Errorf("%v failed\n%s\n%s", args, h.Log("plimsoll"), h.Log("dockerd"))
 		}
