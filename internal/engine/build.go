@@ -101,12 +101,20 @@ func (q *request) buildQuery() (url.Values, error) {
 	if i := query.Get("isolation"); i != "" && i != "default" {
 		return nil, denied("the isolation %q may not be asked for", clip(i))
 	}
-	if n := query.Get("networkmode"); !slices.Contains([]string{"", "default", "none", "bridge"}, n) || q.profile.Network.Mode != "bridge" {
-		if n != "" && n != "default" && n != "none" {
-			return nil, denied("the network %q may not be used by a build", clip(n))
-		}
-		query.Set("networkmode", "none")
+	n := query.Get("networkmode")
+	if !slices.Contains([]string{"", "default", "none", "bridge"}, n) || n == "bridge" && q.profile.Network.Mode != "bridge" {
+		return nil, denied("the network %q may not be used by a build", clip(n))
 	}
+	if n != "none" && q.profile.Network.Mode == "bridge" {
+		id, err := q.teamNetwork()
+		if err != nil {
+			return nil, err
+		}
+		n = id
+	} else {
+		n = "none"
+	}
+	query.Set("networkmode", n)
 	query.Del("isolation")
 	query.Del("version")
 	if err := only(query, "remote", "outputs", "securityopt", "cgroupparent", "session", "buildid", "squash", "ulimits", "pull"); err != nil {
