@@ -1,0 +1,133 @@
+//go:build linux
+
+package cli_test
+
+import (
+	"context"
+	"net"
+	"os"
+	"os/exec"
+	"runtime"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"plimsoll/internal/tools/engines"
+)
+
+// hostPrograms are what a page's host needs beside what every host does.
+var hostPrograms = []string{"containerd-shim-runc-v2", "docker-proxy", "iptables", "setpriv", "useradd", "bash"}
+
+// hostTeams are the teams of the pages' hosts: no other test's.
+var hostTeams = []string{"shop", "ledger", "unattributed"}
+
+// hostScript makes a host of the folder $1 with a stock Docker Engine that nobody
+// has started yet: folders of its own below /var/lib, units as Debian's docker.io
+// has them, and the people alice (uid $2) and bob. $3 is this test program.
+const hostScript = `set -e
+mkdir "$1/lib" "$1/lib/docker" "$1/lib/containerd" "$1/lib/plimsoll" "$1/sbin" "$1/up"
+mount --bind "$1/lib" /var/lib
+mount --bind "$1/sbin" /usr/local/sbin
+mount -t tmpfs -o mode=0755 up "$1/up"
+mkdir "$1/up/over" "$1/up/work"
+mount -t overlay -o "lowerdir=/usr/local/bin,upperdir=$1/up/over,workdir=$1/up/work" overlay /usr/local/bin
+cp "$1/build/plimsoll" "$1/build/plimsoll-runtime" /usr/local/bin/
+ln -s "$3" /usr/local/sbin/systemctl
+ln -s "$3" /usr/local/sbin/systemd-tmpfiles
+rm -rf /etc/systemd/system/docker* /etc/plimsoll /etc/containers
+: >/etc/subuid
+: >/etc/subgid
+grep -q ^docker: /etc/group || groupadd --system docker
+useradd --no-create-home --uid "$2" --groups docker alice
+useradd --no-create-home --groups docker bob
+mkdir -p /etc/systemd/system /etc/docker
+cat >/etc/systemd/system/docker.service <<'END'
+[Unit]
+Requires=docker.socket
+
+[Service]
+Type=notify
+ExecStart=dockerd -H fd://
+END
+cat >/etc/systemd/system/docker.socket <<'END'
+[Socket]
+ListenStream=/run/docker.sock
+SocketMode=0660
+SocketUser=root
+SocketGroup=docker
+END
+systemctl start docker.socket docker.service
+`
+
+// hostShell is what the reader's shell has before the page: the reader is alice,
+// and sudo makes somebody else of her.
+const hostShell = `
+as() { local who=$1; shift; setpriv --reuid="$who" --regid="$who" --init-groups env HOME="$HOME" "$@"; }
+docker() { as alice docker "$@"; }
+plimsoll() { as alice plimsoll "$@"; }
+sudo() { if [ "$1" = -u ]; then local who=$2; shift 2; as "$who" "$@"; else HOME=/root command "$@"; fi; }
+`
+
+// aliceID is who alice is on a page's host.
+const aliceID = "64200"
+
+// pageHost starts a host for a page, see hostScript.
+func pageHost(t *testing.T) *engines.Host {
+	t.Helper()
+	h, err := engines.NewHost(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if t.Failed() {
+			for _, unit := range []string{"docker.service", "plimsoll-guard.service"} {
+				if b, err := os.ReadFile(h.Path("/run/log-" + unit)); err == nil {
+					t.Logf("%s:\n%s", unit, b[max(0, len(b)-6000):])
+				}
+			}
+		}
+		if err := h.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	for _, team := range hostTeams {
+		h.Remove("/plimsoll/" + team)
+	}
+	build := exec.CommandContext(t.Context(), "go", "build", "-o", h.Dir+"/build/", "./cmd/plimsoll", "./cmd/plimsoll-runtime")
+	build.Dir = "../.."
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("build: %v\n%s", err, out)
+	}
+	program, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := h.Run(t.Context(), "bash", "-c", hostScript, "bash", h.Dir, aliceID, program); err != nil {
+		t.Fatal(err)
+	}
+	return h
+}
+
+// listenOn listens in the network of a host.
+func listenOn(ctx context.Context, h *engines.Host, address string) (net.Listener, error) {
+	type result struct {
+		l   net.Listener
+		err error
+	}
+	done := make(chan result)
+	go func() {
+		runtime.LockOSThread() // and never unlocked: the thread ends with this goroutine
+		var r result
+		ns, err := os.Open(h.Path("/proc/1/ns/net"))
+		if err == nil {
+			err = unix.Setns(int(ns.Fd()), unix.CLONE_NEWNET)
+			_ = ns.Close()
+		}
+		if r.err = err; err == nil {
+			r.l, r.err = new(net.ListenConfig).Listen(ctx, "tcp", address)
+		}
+		done <- r
+	}()
+	r := <-done
+	return r.l, r.err
+}
