@@ -34,7 +34,7 @@ mount -t overlay -o "lowerdir=/usr/local/bin,upperdir=$1/up/over,workdir=$1/up/w
 cp "$1/build/plimsoll" "$1/build/plimsoll-runtime" /usr/local/bin/
 ln -s "$3" /usr/local/sbin/systemctl
 ln -s "$3" /usr/local/sbin/systemd-tmpfiles
-rm -rf /etc/systemd/system/docker* /etc/plimsoll /etc/containers
+rm -rf /etc/systemd/system/docker* /etc/plimsoll /etc/containerd /etc/cni
 : >/etc/subuid
 : >/etc/subgid
 grep -q ^docker: /etc/group || groupadd --system docker
@@ -47,7 +47,7 @@ Requires=docker.socket
 
 [Service]
 Type=notify
-ExecStart=dockerd -H fd://
+ExecStart=dockerd -H fd:// --containerd=/run/containerd/containerd.sock
 END
 cat >/etc/systemd/system/docker.socket <<'END'
 [Socket]
@@ -56,6 +56,8 @@ SocketMode=0660
 SocketUser=root
 SocketGroup=docker
 END
+containerd >/run/log-containerd 2>&1 &
+until [ -S /run/containerd/containerd.sock ]; do sleep 0.1; done
 systemctl start docker.socket docker.service
 `
 
@@ -65,7 +67,8 @@ const hostShell = `
 as() { local who=$1; shift; setpriv --reuid="$who" --regid="$who" --init-groups env HOME="$HOME" "$@"; }
 docker() { as alice docker "$@"; }
 plimsoll() { as alice plimsoll "$@"; }
-sudo() { if [ "$1" = -u ]; then local who=$2; shift 2; as "$who" "$@"; else HOME=/root command "$@"; fi; }
+podman() { env -u DOCKER_CONFIG podman "$@"; }
+sudo() { if [ "$1" = podman ]; then HOME=/root "$@"; elif [ "$1" = -u ]; then local who=$2; shift 2; as "$who" "$@"; else HOME=/root command "$@"; fi; }
 `
 
 // aliceID is who alice is on a page's host.
