@@ -16,16 +16,20 @@ import (
 )
 
 // hostPrograms are what a page's host needs beside what every host does.
-var hostPrograms = []string{"containerd-shim-runc-v2", "docker-proxy", "iptables", "setpriv", "useradd", "bash"}
+var hostPrograms = []string{"containerd-shim-runc-v2", "docker-proxy", "iptables", "mke2fs", "setpriv", "useradd", "bash"}
 
 // hostTeams are the teams of the pages' hosts: no other test's.
-var hostTeams = []string{"shop", "ledger", "unattributed"}
+var hostTeams = []string{"shop", "ledger", "night", "unattributed"}
 
 // hostScript makes a host of the folder $1 with a stock Docker Engine that nobody
-// has started yet: folders of its own below /var/lib, units as Debian's docker.io
-// has them, and the people alice (uid $2) and bob. $3 is this test program.
+// has started yet: a file system of its own at /var/lib, units as Debian's docker.io
+// has them, and the people alice (uid $2), bob and carol. $3 is this test program.
 const hostScript = `set -e
-mkdir "$1/lib" "$1/lib/docker" "$1/lib/containerd" "$1/lib/plimsoll" "$1/sbin" "$1/up"
+mkdir "$1/lib" "$1/sbin" "$1/up"
+truncate -s 2G "$1/disk"
+mke2fs -q -t ext4 "$1/disk"
+mount -o loop "$1/disk" "$1/lib"
+mkdir "$1/lib/docker" "$1/lib/containerd" "$1/lib/plimsoll"
 mount --bind "$1/lib" /var/lib
 mount --bind "$1/sbin" /usr/local/sbin
 mount -t tmpfs -o mode=0755 up "$1/up"
@@ -40,6 +44,7 @@ rm -rf /etc/systemd/system/docker* /etc/plimsoll /etc/containerd /etc/cni
 grep -q ^docker: /etc/group || groupadd --system docker
 useradd --no-create-home --uid "$2" --groups docker alice
 useradd --no-create-home --groups docker bob
+useradd --no-create-home --groups docker carol
 mkdir -p /etc/systemd/system /etc/docker
 cat >/etc/systemd/system/docker.service <<'END'
 [Unit]

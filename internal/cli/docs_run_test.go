@@ -207,14 +207,14 @@ func newReader(t *testing.T, h *engines.Host, shell bool, environment ...string)
 // columns fall where they fall on the page.
 func serveRegistry(t *testing.T, h *engines.Host) string {
 	t.Helper()
-	listen := func(address string) (net.Listener, error) {
-		if h != nil {
-			return listenOn(t.Context(), h, address)
+	listen := func(port int) (net.Listener, error) {
+		if h != nil { // whose containers may come, too
+			return listenOn(t.Context(), h, fmt.Sprintf("0.0.0.0:%d", port))
 		}
-		return new(net.ListenConfig).Listen(t.Context(), "tcp", address)
+		return new(net.ListenConfig).Listen(t.Context(), "tcp", fmt.Sprintf("127.0.0.1:%d", port))
 	}
 	for port := 5000; port < 6000; port++ {
-		l, err := listen(fmt.Sprintf("127.0.0.1:%d", port))
+		l, err := listen(port)
 		if err != nil {
 			continue
 		}
