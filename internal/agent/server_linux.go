@@ -112,14 +112,12 @@ func (s *Server) Run(ctx context.Context) error {
 			s.config.Warn(errors.Join(fault.Errorf(fault.Unavailable, "%d runtimes wait: no more", maxWaiting), conn.Close()))
 			continue
 		}
-		s.open.Add(1)
-		go func() {
-			defer s.open.Done()
+		s.open.Go(func() {
 			defer func() { <-s.waiting }()
 			if err := s.serve(context.WithoutCancel(ctx), conn); err != nil {
 				s.config.Warn(err)
 			}
-		}()
+		})
 	}
 }
 

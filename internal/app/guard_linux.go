@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"time"
@@ -33,7 +34,9 @@ type GuardConfig struct {
 	// Enforceable says why the runtime and the engine could not hold a container
 	// to a profile; nil: [SealedEnforceable].
 	Enforceable func(*profile.Profile) error
-	Warn        func(error) // may be called concurrently; nil: nobody is told
+	// Vouch wraps what the guard's own requests to the engine go through; may be nil.
+	Vouch func(http.RoundTripper) http.RoundTripper
+	Warn  func(error) // may be called concurrently; nil: nobody is told
 }
 
 // RunFolder is where the guard's sockets are.
@@ -125,7 +128,7 @@ func (g *Guard) openLaws(ctx context.Context, s Settings) error {
 
 // images opens images of registries and of the engine behind the guard.
 func (g *Guard) images(s Settings) *image.Opener {
-	return &image.Opener{Registry: s.Registry(), Engine: "unix://" + g.engine, Containerd: g.config.Containerd}
+	return &image.Opener{Registry: s.Registry(), Engine: "unix://" + g.engine, Vouch: g.config.Vouch, Containerd: g.config.Containerd}
 }
 
 // protected are the paths that no container may mount, beside those that package

@@ -34,6 +34,8 @@ func (s Settings) ServeGuard(ctx context.Context, c ServeConfig) (err error) {
 	if c.Run == "" {
 		c.Run = RunFolder
 	}
+	nonces := engine.NewNonces()
+	c.Vouch = nonces.Vouch
 	g, err := s.Guard(ctx, c.GuardConfig)
 	if err != nil {
 		return err
@@ -42,7 +44,6 @@ func (s Settings) ServeGuard(ctx context.Context, c ServeConfig) (err error) {
 	if err := os.MkdirAll(filepath.Dir(EngineSocket(c.Run)), 0o700); err != nil {
 		return fault.As(fault.Unavailable, err)
 	}
-	nonces := engine.NewNonces()
 	proxy, err := engine.New(engine.Config{Engine: EngineSocket(c.Run), Guard: g, Nonces: nonces, Protected: s.protected(c.GuardConfig), Runtime: "plimsoll", Log: c.Log})
 	if err != nil {
 		return err

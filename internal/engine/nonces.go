@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/subtle"
+	"net/http"
 	"strconv"
 	"sync"
 	"time"
@@ -72,6 +73,34 @@ func (n *Nonces) Redeem(text, method, uri string) bool {
 	found, ok := n.live[key]
 	delete(n.live, key)
 	return ok && n.now().Before(found.until) && subtle.ConstantTimeCompare(found.request[:], want[:]) == 1
+}
+
+// Vouch returns a transport for requests of the guard's own, which gives each a
+// number.
+func (n *Nonces) Vouch(base http.RoundTripper) http.RoundTripper { return vouching{n, base} }
+
+type vouching struct {
+	nonces *Nonces
+	base   http.RoundTripper
+}
+
+// RoundTrip implements [http.RoundTripper].
+func (v vouching) RoundTrip(r *http.Request) (*http.Response, error) {
+	number, err := v.nonces.Issue(r.Method, r.URL.RequestURI())
+	if err != nil {
+		return nil, err
+	}
+	defer v.nonces.Forget(number)
+	r = r.Clone(r.Context())
+	r.Header.Set(NonceHeader, number)
+	return v.base.RoundTrip(r)
+}
+
+// CloseIdleConnections passes on what [http.Client] asks for.
+func (v vouching) CloseIdleConnections() {
+	if c, ok := v.base.(interface{ CloseIdleConnections() }); ok {
+		c.CloseIdleConnections()
+	}
 }
 
 // Forget spends a number whose request has ended.

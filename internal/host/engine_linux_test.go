@@ -28,16 +28,17 @@ func inTree(t *testing.T, h Host, program string, args ...string) *exec.Cmd {
 	if err != nil {
 		lack(t, "unshare")
 	}
-	script := "set -e\n"
+	var script strings.Builder
+	script.WriteString("set -e\n")
 	for _, dir := range []string{"/etc/docker", "/run", "/var/lib", "/usr/local/bin"} {
 		if _, err := os.Stat(dir); err != nil {
 			lack(t, dir)
 		}
 		must(t, os.MkdirAll(h.at(dir), 0o755))
-		script += "mount --bind " + h.at(dir) + " " + dir + "\n"
+		script.WriteString("mount --bind " + h.at(dir) + " " + dir + "\n")
 	}
-	script += `exec "$@"`
-	cmd := exec.CommandContext(context.WithoutCancel(t.Context()), unshare, append([]string{"-m", "--propagation", "private", "/bin/sh", "-c", script, "sh", program}, args...)...)
+	script.WriteString(`exec "$@"`)
+	cmd := exec.CommandContext(context.WithoutCancel(t.Context()), unshare, append([]string{"-m", "--propagation", "private", "/bin/sh", "-c", script.String(), "sh", program}, args...)...)
 	return cmd
 }
 

@@ -5,6 +5,7 @@ import (
 	"net"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -62,10 +63,8 @@ func FuzzDaemon(f *testing.F) {
 		if _, ok := before.Runtimes[name]; ok || before.Default == name {
 			return // a survey refuses it
 		}
-		for _, p := range before.Plugins {
-			if p == name {
-				return
-			}
+		if slices.Contains(before.Plugins, name) {
+			return
 		}
 		undone, err := unpatchDaemon(patched, []byte(s))
 		must(t, err)

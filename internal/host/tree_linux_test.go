@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -57,7 +58,7 @@ func newTree(t *testing.T, files map[string]string) Host {
 	t.Helper()
 	if os.Geteuid() != 0 {
 		lack(t, "root")
-	}
+	} //nolint:usetesting // whose names are too long
 	root, err := os.MkdirTemp("", "pz") // sockets' paths are short
 	must(t, err)
 	t.Cleanup(func() { _ = os.RemoveAll(root) })
@@ -66,9 +67,7 @@ func newTree(t *testing.T, files map[string]string) Host {
 	all := map[string]string{
 		"/usr/sbin/dockerd": "", "/usr/sbin/runc": "", "/etc/docker/key.json": "{}", "/src/plimsoll": "program", "/src/plimsoll-runtime": "runtime",
 	}
-	for path, content := range files {
-		all[path] = content
-	}
+	maps.Copy(all, files)
 	for path, content := range all {
 		must(t, os.MkdirAll(filepath.Dir(h.at(path)), 0o755))
 		if strings.HasSuffix(path, "/") {
@@ -98,9 +97,7 @@ func withSystemd(more map[string]string) map[string]string {
 		"/lib/systemd/system/docker.service": debianService, "/lib/systemd/system/docker.socket": dockerSocket,
 		"/etc/default/docker": "# DOCKER_OPTS=\"--dns 192.0.2.1\"\n", "/etc/systemd/system/multi-user.target.wants/": "", "/etc/tmpfiles.d/": "",
 	}
-	for path, content := range more {
-		all[path] = content
-	}
+	maps.Copy(all, more)
 	return all
 }
 

@@ -32,6 +32,9 @@ func (o *Opener) findInEngine(ctx context.Context, name string) (found, error) {
 	if err != nil {
 		return found{}, err
 	}
+	if o.Vouch != nil {
+		e.client.Transport = o.Vouch(e.client.Transport)
+	}
 	defer e.client.CloseIdleConnections()
 	id, err := e.resolve(ctx, name)
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net/http"
 
 	"github.com/opencontainers/go-digest"
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
@@ -26,6 +27,9 @@ type Opener struct {
 	// Engine is the socket of the Docker engine, "unix:///path"; "" is
 	// unix:///var/run/docker.sock.
 	Engine string
+	// Vouch, if set, wraps what requests to the engine go through, where a guard
+	// lets nothing pass that is not vouched for.
+	Vouch func(http.RoundTripper) http.RoundTripper
 	// Containerd is the folder of containerd's state, "" is /var/lib/containerd,
 	// and Namespace the one to look in, "" all of them.
 	Containerd, Namespace string

@@ -1,6 +1,7 @@
 package seal
 
 import (
+	"slices"
 	"strings"
 
 	"plimsoll/internal/fault"
@@ -62,10 +63,8 @@ func parseOverlay(options string) (o overlayOptions, err error) {
 	if len(o.lowers) == 0 {
 		return o, fault.Errorf(fault.Denied, "the container's overlay names no layers")
 	}
-	for _, l := range o.lowers {
-		if l == "" {
-			return o, fault.Errorf(fault.Denied, "the container's overlay has layers of data only, which cannot be mapped")
-		}
+	if slices.Contains(o.lowers, "") {
+		return o, fault.Errorf(fault.Denied, "the container's overlay has layers of data only, which cannot be mapped")
 	}
 	return o, nil
 }

@@ -46,7 +46,7 @@ func enforced(dir *os.File) error {
 	if err := unix.Fstatfs(int(dir.Fd()), &fs); err != nil {
 		return fmt.Errorf("look at the file system of %q: %w", dir.Name(), err)
 	}
-	return fault.Hint(fault.Errorf(fault.Unavailable, "the file system of %q has no project quotas: %w", dir.Name(), err), "%s", hint(int64(fs.Type)))
+	return fault.Hint(fault.Errorf(fault.Unavailable, "the file system of %q has no project quotas: %w", dir.Name(), err), "%s", hint(fs.Type))
 }
 
 // hint says how a file system of that magic number gets project quotas.

@@ -51,7 +51,7 @@ var lastProject uint32 = 7000
 func each(t *testing.T, test func(t *testing.T, dir string, project uint32)) {
 	for _, root := range folders(t) {
 		t.Run(filepath.Base(root), func(t *testing.T) {
-			dir, err := os.MkdirTemp(root, "t")
+			dir, err := os.MkdirTemp(root, "t") //nolint:usetesting // which knows no root
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -267,7 +267,8 @@ func TestCaptiveCannotLeaveItsProject(t *testing.T) {
 		}
 		for _, c := range []captive{
 			{Do: "rename", Path: mine + "/f", To: other + "/f"},
-			{Do: "project", Path: mine}, {Do: "project", Path: mine + "/f"},
+			{Do: "project", Path: mine},
+			{Do: "project", Path: mine + "/f"},
 			{Do: "inherit", Path: mine},
 		} {
 			o := c.run(t)

@@ -25,8 +25,7 @@ const containerRuns = 31
 type starter struct {
 	name    string
 	engine  *engines.Engine
-	log     string // of the timer before its runtime
-	docker  []string
+	log     string          // of the timer before its runtime
 	runtime []time.Duration // all calls of one container's runtime
 	whole   []time.Duration // docker run --rm, start to end
 }
@@ -88,30 +87,69 @@ func (b *bench) starter(ctx context.Context, name string, root []byte) (*starter
 		return nil, err
 	}
 	s := &starter{name: name, engine: &engines.Engine{Host: host}, log: filepath.Join(host.Dir, "timer.log")}
-	program := filepath.Join(host.Dir, "plimsoll-runtime")
-	if name != "sealed" {
-		if program, err = exec.LookPath("runc"); err != nil {
-			return s, err
-		}
-	} else if err := b.runtimeFor(ctx, host, program); err != nil {
-		return s, err
-	}
-	timer := filepath.Join(host.Dir, "timer")
-	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", "-X main.program="+program+" -X main.log="+s.log, "-o", timer, "./internal/tools/timer") // #nosec G204 -- of this file
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		return s, fmt.Errorf("build timer: %w\n%s", err, out)
-	}
-	e, err := engines.Start(ctx, host, engines.Options{Remap: name == "remap", Runtime: timer})
+	timer, err := s.timer(ctx)
 	if err != nil {
 		return s, err
 	}
-	s.engine = e
-	if err := e.Import(ctx, "box", root); err != nil {
+	if name == "sealed" {
+		err = s.guarded(ctx, timer)
+	} else {
+		s.engine, err = engines.Start(ctx, host, engines.Options{Remap: name == "remap", Runtime: timer})
+	}
+	if err != nil {
 		return s, err
 	}
-	return s, nil
+	return s, s.engine.Import(ctx, "box", root)
 }
+
+// timer builds the timer before the runtime of the engine.
+func (s *starter) timer(ctx context.Context) (string, error) {
+	program, err := exec.LookPath("runc")
+	if err != nil {
+		return "", err
+	}
+	if s.name == "sealed" {
+		program = filepath.Join(s.engine.Host.Dir, "plimsoll-runtime")
+		b, err := os.ReadFile("bin/plimsoll-runtime")
+		if err == nil {
+			err = os.WriteFile(program, b, 0o755) // #nosec G306 -- a program
+		}
+		if err != nil {
+			return "", fmt.Errorf("put runtime into place: %w", err)
+		}
+	}
+	file := filepath.Join(s.engine.Host.Dir, "timer")
+	flags := "-X main.program=" + program + " -X main.log=" + s.log
+	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", flags, "-o", file, "./internal/tools/timer") // #nosec G204 -- of this file
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("build timer: %w\n%s", err, out)
+	}
+	return file, nil
+}
+
+// guarded starts an engine with everything: proxy, plugin, guard and runtime.
+func (s *starter) guarded(ctx context.Context, runtime string) error {
+	g, err := engines.Install(ctx, s.engine.Host, "bin/plimsoll", runtime, oneTeam)
+	if err != nil {
+		return err
+	}
+	s.engine = &engines.Engine{Host: g.Host, Socket: g.Host.Path("/run/docker.sock")}
+	return g.Start(ctx)
+}
+
+// oneTeam may run what was made on the host.
+const oneTeam = `apiVersion: plimsoll/v1
+kind: Policy
+environments:
+  host: {local: allow, rules: [{id: known-bad, each: component, deny: component.kind == "known-bad-executable", message: is known to be bad}]}
+host: {environment: host}
+teams:
+  bench:
+    members: {users: [root]}
+    may: [run, build]
+    profile: {cpus: 2, memory: 512MiB, pids: 256, network: {mode: bridge}}
+`
 
 // run starts one container and waits for its end.
 func (s *starter) run(ctx context.Context, counts bool) error {
@@ -119,7 +157,7 @@ func (s *starter) run(ctx context.Context, counts bool) error {
 		return err
 	}
 	began := time.Now()
-	if r := s.engine.Docker(ctx, append(s.docker, "run", "--rm", "--network", "none", "box", "true")...); r.Code != 0 {
+	if r := s.engine.Docker(ctx, "run", "--rm", "box", "true"); r.Code != 0 {
 		return fmt.Errorf("docker run: %s", r.Err)
 	}
 	took := time.Since(began)
@@ -140,6 +178,3 @@ func (s *starter) run(ctx context.Context, counts bool) error {
 	}
 	return nil
 }
-
-// runtimeFor puts the runtime where the host finds it.
-func (b *bench) runtimeFor(_ context.Context, _ *engines.Host, _ string) error { return nil }

@@ -14,11 +14,20 @@ cp -a /etc/. "$dir/etc/"
 mount --bind "$dir/etc" /etc
 rm -rf /etc/docker
 mount -t tmpfs -o mode=0755 run /run
+mkdir "$dir/lib"
+mount --bind "$dir/lib" /var/lib
+mount -t tmpfs -o mode=0755 programs /usr/local/sbin
 mount --make-rshared /
 ip link set lo up
 hostname throwaway
 echo dockremap:x:64123:64123::/:/bin/false >>/etc/passwd
 echo dockremap:x:64123: >>/etc/group
+for user in alice:61001 bob:61002 mallory:61003; do
+	echo "${user%:*}:x:${user#*:}:${user#*:}::/:/bin/false" >>/etc/passwd
+	echo "${user%:*}:x:${user#*:}:" >>/etc/group
+done
+sed -i /^docker:/d /etc/group
+echo docker:x:64124:alice,bob,mallory >>/etc/group
 echo dockremap:1610612736:65536 >/etc/subuid
 cp /etc/subuid /etc/subgid
 : >"$dir/ready"

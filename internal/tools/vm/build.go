@@ -95,7 +95,7 @@ func (b *builder) suites(ctx context.Context, root string) (plan, error) {
 		if err != nil {
 			return p, err
 		}
-		for _, test := range strings.Fields(list) {
+		for test := range strings.FieldsSeq(list) {
 			b.expected[name] = append(b.expected[name], expectation{test, s.skips[test]})
 		}
 		p.Suites = append(p.Suites, guestSuite{
