@@ -23,27 +23,21 @@ var hostTeams = []string{"shop", "ledger", "night", "unattributed"}
 
 // hostScript makes a host of the folder $1 with a stock Docker Engine that nobody
 // has started yet: a file system of its own at /var/lib, units as Debian's docker.io
-// has them, and the people alice (uid $2), bob and carol. $3 is this test program.
+// has them, and carol beside the people that every host has. $2 is this test program.
 const hostScript = `set -e
-mkdir "$1/lib" "$1/sbin" "$1/up"
 truncate -s 2G "$1/disk"
 mke2fs -q -t ext4 "$1/disk"
-mount -o loop "$1/disk" "$1/lib"
-mkdir "$1/lib/docker" "$1/lib/containerd" "$1/lib/plimsoll"
-mount --bind "$1/lib" /var/lib
-mount --bind "$1/sbin" /usr/local/sbin
+mount -o loop "$1/disk" /var/lib
+mkdir "$1/up" /var/lib/docker /var/lib/containerd /var/lib/plimsoll
 mount -t tmpfs -o mode=0755 up "$1/up"
 mkdir "$1/up/over" "$1/up/work"
 mount -t overlay -o "lowerdir=/usr/local/bin,upperdir=$1/up/over,workdir=$1/up/work" overlay /usr/local/bin
 cp "$1/build/plimsoll" "$1/build/plimsoll-runtime" /usr/local/bin/
-ln -s "$3" /usr/local/sbin/systemctl
-ln -s "$3" /usr/local/sbin/systemd-tmpfiles
+ln -s "$2" /usr/local/sbin/systemctl
+ln -s "$2" /usr/local/sbin/systemd-tmpfiles
 rm -rf /etc/systemd/system/docker* /etc/plimsoll /etc/containerd /etc/cni
 : >/etc/subuid
 : >/etc/subgid
-grep -q ^docker: /etc/group || groupadd --system docker
-useradd --no-create-home --uid "$2" --groups docker alice
-useradd --no-create-home --groups docker bob
 useradd --no-create-home --groups docker carol
 mkdir -p /etc/systemd/system /etc/docker
 cat >/etc/systemd/system/docker.service <<'END'
@@ -76,9 +70,6 @@ podman() { env -u DOCKER_CONFIG podman "$@"; }
 sudo() { if [ "$1" = podman ]; then HOME=/root "$@"; elif [ "$1" = -u ]; then local who=$2; shift 2; as "$who" "$@"; else HOME=/root command "$@"; fi; }
 `
 
-// aliceID is who alice is on a page's host.
-const aliceID = "64200"
-
 // pageHost starts a host for a page, see hostScript.
 func pageHost(t *testing.T) *engines.Host {
 	t.Helper()
@@ -110,7 +101,7 @@ func pageHost(t *testing.T) *engines.Host {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := h.Run(t.Context(), "bash", "-c", hostScript, "bash", h.Dir, aliceID, program); err != nil {
+	if _, err := h.Run(t.Context(), "bash", "-c", hostScript, "bash", h.Dir, program); err != nil {
 		t.Fatal(err)
 	}
 	return h

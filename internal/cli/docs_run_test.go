@@ -198,7 +198,7 @@ func newReader(t *testing.T, h *engines.Host, shell bool, environment ...string)
 	// The pages' commands by the names that this machine has for them.
 	fmt.Fprintln(in, `sudo() { "$@"; }; softhsm2-util() { command "$SOFTHSM_UTIL" "$@"; }`)
 	if h != nil {
-		fmt.Fprintf(in, "cd %s; chown -R %s .%s", r.dir, aliceID, hostShell)
+		fmt.Fprintf(in, "cd %s; chown -R %s .%s", r.dir, engines.People["alice"], hostShell)
 	}
 	return r
 }
