@@ -8,6 +8,7 @@ import (
 	"context"
 	"os"
 	"runtime"
+	"runtime/debug"
 
 	"plimsoll/internal/shim"
 )
@@ -16,6 +17,12 @@ import (
 // credentials are the ones that /proc/self tells of.
 func init() { runtime.LockOSThread() }
 
+// memory is what a call takes at most before what it no longer needs is looked
+// for, in bytes: most end long before.
+const memory = 128 << 20
+
 func main() {
+	debug.SetGCPercent(-1)
+	debug.SetMemoryLimit(memory)
 	os.Exit(shim.Main(context.Background(), os.Args[1:], os.Stderr))
 }

@@ -100,8 +100,9 @@ func (c *Containers) Run(ctx context.Context, a *gate.Answer, layers []rootfs.La
 }
 
 func request(team string, p profile.Profile, a *gate.Answer, asked Asked) seal.Request {
+	c := &a.Image.Spec.Config
 	return seal.Request{
-		Team: team, Profile: p, Image: a.Image.Spec.Config,
+		Team: team, Profile: p, Image: seal.Image{User: c.User, Env: c.Env, Entrypoint: c.Entrypoint, Cmd: c.Cmd, WorkingDir: c.WorkingDir},
 		Args: asked.Args, Env: asked.Env, Workdir: asked.Workdir, User: asked.User, Mounts: asked.Mounts,
 	}
 }

@@ -70,7 +70,7 @@ Started by the unit plimsoll-guard.service that "plimsoll guard install" writes.
 			if err != nil {
 				return err
 			}
-			c.Docker, c.Systemd = folder, systemd
+			c.Docker, c.Systemd, c.Containerd = folder, systemd, host.Containerd
 			c.Warn, c.Ready = env.warn, host.Ready
 			c.Log = slog.New(slog.NewTextHandler(env.Err, nil))
 			return env.Settings.ServeGuard(cmd.Context(), c)
@@ -80,6 +80,11 @@ Started by the unit plimsoll-guard.service that "plimsoll guard install" writes.
 	cmd.Flags().StringVar(&c.Group, "group", "docker", "group whose members may use it; what they may do there is the policy's")
 	cmd.Flags().StringVar(&c.Containerd, "containerd", host.Containerd, "containerd's folder of state, whose containers of nobody are judged too")
 	cmd.Flags().StringVar(&c.Run, "sockets", app.RunFolder, "folder of the other sockets")
+	cmd.Flags().StringVar(&c.TLS.Listen, "tls-listen", "", "host:port to serve people with client certificates at, beside the socket")
+	cmd.Flags().StringVar(&c.TLS.Cert, "tls-cert", "", "the server's certificate (PEM)")
+	cmd.Flags().StringVar(&c.TLS.Key, "tls-key", "", "its key (PEM)")
+	cmd.Flags().StringVar(&c.TLS.ClientCA, "tls-client-ca", "", "authorities that sign people's certificates (PEM); the subject is who calls")
+	cmd.MarkFlagsRequiredTogether("tls-listen", "tls-cert", "tls-key", "tls-client-ca")
 	return cmd
 }
 

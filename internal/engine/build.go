@@ -77,7 +77,9 @@ func (q *request) build() error {
 		if err != nil {
 			return nil, err
 		}
-		return bytes.NewReader(data), q.judgeRecipe(data, args)
+		data, err = q.judgeRecipe(data, args)
+		h.Size = int64(len(data))
+		return bytes.NewReader(data), err
 	})
 	defer body.Close()
 	err = q.making(outgoing{method: http.MethodPost, path: "build", query: query, body: body, length: -1, kind: "application/x-tar", registry: true}, names)
@@ -99,12 +101,20 @@ func (q *request) buildQuery() (url.Values, error) {
 	if i := query.Get("isolation"); i != "" && i != "default" {
 		return nil, denied("the isolation %q may not be asked for", clip(i))
 	}
-	if n := query.Get("networkmode"); !slices.Contains([]string{"", "default", "none", "bridge"}, n) || q.profile.Network.Mode != "bridge" {
-		if n != "" && n != "default" && n != "none" {
-			return nil, denied("the network %q may not be used by a build", clip(n))
-		}
-		query.Set("networkmode", "none")
+	n := query.Get("networkmode")
+	if !slices.Contains([]string{"", "default", "none", "bridge"}, n) || n == "bridge" && q.profile.Network.Mode != "bridge" {
+		return nil, denied("the network %q may not be used by a build", clip(n))
 	}
+	if n != "none" && q.profile.Network.Mode == "bridge" {
+		id, err := q.teamNetwork()
+		if err != nil {
+			return nil, err
+		}
+		n = id
+	} else {
+		n = "none"
+	}
+	query.Set("networkmode", n)
 	query.Del("isolation")
 	query.Del("version")
 	if err := only(query, "remote", "outputs", "securityopt", "cgroupparent", "session", "buildid", "squash", "ulimits", "pull"); err != nil {
@@ -231,33 +241,32 @@ func placed(h *tar.Header, recipe string, links map[string]bool) (bool, error) {
 	return false, nil
 }
 
-// judgeBase judges an image that a build stands on or copies from. The engine
-// would pull one that is not there by itself, unseen: it must be there.
-func (q *request) judgeBase(name string) error {
+// judgeBase judges an image that a build stands on or copies from, and returns its
+// ID. The engine would pull one that is not there by itself, unseen: it must be
+// there.
+func (q *request) judgeBase(name string) (string, error) {
 	if name == "scratch" {
-		return nil
+		return name, nil
 	}
 	image, err := q.image(name)
 	if fault.Is(err, fault.NotFound) {
-		return fault.Hint(denied("build: the team has no image %q", clip(name)), "docker pull %s", clip(name))
+		return "", fault.Hint(denied("build: the team has no image %q", clip(name)), "docker pull %s", clip(name))
 	}
 	if err != nil {
-		return err
+		return "", err
 	}
-	for _, trigger := range image.Config.OnBuild {
-		if strings.Contains(strings.ToLower(trigger), "--from") {
-			return denied("build: image %q copies from another image when it is built on", clip(name))
-		}
+	if err := judgeTriggers(name, image.Config.OnBuild); err != nil {
+		return "", err
 	}
 	d, err := q.p.Guard.Judge(q.ctx(), Question{
 		Image: normalised(name), Config: ref.Digest(image.ID), RepoDigests: image.RepoDigests,
 		Team: q.team, Action: ActionBuild, Caller: q.caller, Door: Door,
 	})
 	if err != nil {
-		return err
+		return "", err
 	}
 	profile := q.profile
 	err = q.obey(d, name)
 	q.profile = profile
-	return err
+	return image.ID, err
 }

@@ -13,7 +13,11 @@ import (
 var (
 	fullID        = regexp.MustCompile(`^[0-9a-f]{64}$`)
 	containerName = regexp.MustCompile(`^/?[a-zA-Z0-9][a-zA-Z0-9_.-]{0,254}$`)
-	psArguments   = regexp.MustCompile(`^[-A-Za-z0-9,= ]{0,100}$`)
+	// likeID is what people write for a whole ID: an engine looks for names first.
+	likeID = regexp.MustCompile(`^/?[0-9a-f]{12,64}$`)
+	// psArguments have no "=": with it a column can be called PID, by which engines
+	// tell a container's processes from the host's.
+	psArguments = regexp.MustCompile(`^[-A-Za-z0-9, ]{0,100}$`)
 )
 
 func containerRoutes() []route {
@@ -48,6 +52,15 @@ func containerRoutes() []route {
 		get("containers/{name...}/json", "size", func(q *request) error { return notFound("container", q.name) }),
 		post("commit", "container repo tag comment author pause changes*", (*request).commit).withBody(),
 	}
+}
+
+// checkName judges a name that a container is to have. One that reads like an ID
+// could stand where another team writes that container's.
+func checkName(name string) error {
+	if !containerName.MatchString(name) || likeID.MatchString(name) {
+		return fault.Errorf(fault.Invalid, "%q is not a name that a container can be given", clip(name))
+	}
+	return nil
 }
 
 // container returns the team's container that a name, an ID or part of one
@@ -193,8 +206,8 @@ func (q *request) rename() error {
 		return err
 	}
 	name := q.query.Get("name")
-	if !containerName.MatchString(name) {
-		return fault.Errorf(fault.Invalid, "%q is not a container's name", name)
+	if err := checkName(name); err != nil {
+		return err
 	}
 	if err := q.admit(ActionRun); err != nil {
 		return err

@@ -45,8 +45,10 @@ func (q *request) createContainer() error {
 	if err := decodeBody(data, &body, legacyCreate); err != nil {
 		return err
 	}
-	if name := q.query.Get("name"); name != "" && !containerName.MatchString(name) {
-		return fault.Errorf(fault.Invalid, "%q is not a container's name", name)
+	if name := q.query.Get("name"); name != "" {
+		if err := checkName(name); err != nil {
+			return err
+		}
 	}
 	if err := q.admit(ActionRun); err != nil {
 		return err
@@ -261,8 +263,12 @@ func (q *request) checkNetworks(body *container.CreateRequest) error {
 	if err != nil {
 		return err
 	}
-	if body.NetworkingConfig == nil {
+	h := body.HostConfig
+	if body.NetworkingConfig == nil && len(h.Links) == 0 {
 		return nil
+	}
+	if body.NetworkingConfig == nil {
+		body.NetworkingConfig = &network.NetworkingConfig{}
 	}
 	endpoints := map[string]*network.EndpointSettings{}
 	for name, e := range body.NetworkingConfig.EndpointsConfig {
@@ -279,6 +285,13 @@ func (q *request) checkNetworks(body *container.CreateRequest) error {
 			return fault.Errorf(fault.Invalid, "network %q is named twice", name)
 		}
 		endpoints[id] = e
+	}
+	if id := string(h.NetworkMode); len(h.Links) > 0 && fullID.MatchString(id) {
+		// Links of the host's configuration are for the engine's bridge only.
+		if endpoints[id] == nil {
+			endpoints[id] = &network.EndpointSettings{}
+		}
+		endpoints[id].Links, h.Links = h.Links, nil
 	}
 	body.NetworkingConfig.EndpointsConfig = endpoints
 	return nil

@@ -184,18 +184,3 @@ func FuzzDecodeBody(f *testing.F) {
 		}
 	})
 }
-
-func FuzzRecipe(f *testing.F) {
-	for _, seed := range []string{"FROM a\n", "ARG X=a\nFROM $X AS b\nCOPY --from=c / /", "FR\\\nOM a", "# escape=`\nFROM a", "ONBUILD COPY --from=x a b"} {
-		f.Add(seed)
-	}
-	f.Fuzz(func(t *testing.T, text string) {
-		r := recipe{args: map[string]string{}, known: map[string]string{}, judge: func(image string) error {
-			if strings.ContainsAny(image, "$\n \t") {
-				t.Errorf("%q: image %q", text, image)
-			}
-			return nil
-		}}
-		_ = r.read(text)
-	})
-}

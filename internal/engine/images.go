@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 
 	"plimsoll/internal/fault"
@@ -113,11 +114,18 @@ func (q *request) claimImage(id string) error {
 		return fault.Errorf(fault.Unavailable, "the engine gives an image the ID %q", clip(id))
 	}
 	err := q.p.Guard.Claim(q.ctx(), KindImage, id, q.team)
-	if fault.Is(err, fault.Conflict) {
-		return q.p.Guard.Claim(q.ctx(), KindImage, q.team+"/"+id, q.team)
+	if !fault.Is(err, fault.Conflict) {
+		return err
 	}
-	return err
+	if err := q.p.Guard.Claim(q.ctx(), KindImage, sharedImage+id, q.team); err != nil && !fault.Is(err, fault.Conflict) {
+		return err
+	}
+	return q.p.Guard.Claim(q.ctx(), KindImage, q.team+"/"+id, q.team)
 }
+
+// sharedImage and an ID say that more than one team has had the image. No team has
+// a star in its name.
+const sharedImage = "*/"
 
 // claimName claims a name that the team gives to an image of its own making. A
 // name that another team or a registry's image has is not free. No name is fine.
@@ -168,15 +176,19 @@ func (q *request) listImages() error {
 }
 
 func (q *request) search() error {
+	if err := q.admit(ActionRun); err != nil {
+		return err
+	}
 	_, err := q.pass(outgoing{method: http.MethodGet, path: "images/search", query: q.query.Values, registry: true})
 	return err
 }
 
 func (q *request) ofImage() error {
-	if _, err := q.image(q.name); err != nil {
+	image, err := q.image(q.name)
+	if err != nil {
 		return err
 	}
-	_, err := q.same("images/" + q.name + "/" + q.target.segments[len(q.target.segments)-1])
+	_, err = q.same("images/" + image.ID + "/" + q.target.segments[len(q.target.segments)-1])
 	return err
 }
 
@@ -281,10 +293,12 @@ func (q *request) untag() error {
 	if err != nil {
 		return err
 	}
-	name := normalised(q.name)
-	ownTag, err := q.owns(KindTag, name)
-	if err != nil {
-		return err
+	name := image.called(q.name)
+	ownTag := false
+	if name != "" {
+		if ownTag, err = q.owns(KindTag, name); err != nil {
+			return err
+		}
 	}
 	if first != q.team && !ownTag {
 		if err := q.p.Guard.Disown(q.ctx(), KindImage, q.team+"/"+image.ID); err != nil {
@@ -293,16 +307,62 @@ func (q *request) untag() error {
 		writeJSON(q.w, http.StatusOK, []map[string]string{{"Untagged": q.name}})
 		return nil
 	}
+	if err := q.onlyOurs(image, ownTag); err != nil {
+		return err
+	}
 	if err := q.allow("untag", "remove image %s (%s)", image.ID, q.name); err != nil {
 		return err
 	}
 	return q.delete(image, name, ownTag)
 }
 
-// delete removes a name or an image and forgets whose it was.
+// called returns the image's name that was meant, in full, or "" if it was meant
+// by its ID: an engine looks for names first.
+func (i engineImage) called(asked string) string {
+	name := normalised(asked)
+	for _, has := range slices.Concat(i.RepoTags, i.RepoDigests) {
+		if name != "" && normalised(has) == name {
+			return name
+		}
+	}
+	return ""
+}
+
+// onlyOurs refuses to remove what others have as well: an image that another team
+// pulled too, or gave a name. A name of the team's own may go as long as the image
+// has another.
+func (q *request) onlyOurs(image engineImage, ownTag bool) error {
+	if ownTag && len(image.RepoTags) > 1 {
+		return nil
+	}
+	_, err := q.p.Guard.Owner(q.ctx(), KindImage, sharedImage+image.ID)
+	if err == nil {
+		return denied("image %q is another team's too: it stays", q.name)
+	}
+	if !fault.Is(err, fault.NotFound) {
+		return err
+	}
+	for _, tag := range image.RepoTags {
+		team, err := q.p.Guard.Owner(q.ctx(), KindTag, normalised(tag))
+		if err == nil && team != q.team {
+			return denied("image %q has a name of another team's: it stays", q.name)
+		}
+		if err != nil && !fault.Is(err, fault.NotFound) {
+			return err
+		}
+	}
+	return nil
+}
+
+// delete removes a name or an image, exactly the one that was judged, and forgets
+// whose it was.
 func (q *request) delete(image engineImage, name string, ownTag bool) error {
+	what := name
+	if what == "" {
+		what = image.ID
+	}
 	var gone []struct{ Deleted, Untagged string }
-	if err := q.ask(outgoing{method: http.MethodDelete, path: "images/" + q.name, query: q.query.Values}, &gone); err != nil {
+	if err := q.ask(outgoing{method: http.MethodDelete, path: "images/" + what, query: q.query.Values}, &gone); err != nil {
 		return err
 	}
 	if ownTag {
@@ -317,6 +377,9 @@ func (q *request) delete(image engineImage, name string, ownTag bool) error {
 			answer = append(answer, map[string]string{"Deleted": g.Deleted})
 			if g.Deleted == image.ID {
 				if err := q.p.Guard.Disown(q.ctx(), KindImage, image.ID); err != nil {
+					return err
+				}
+				if err := q.p.Guard.Disown(q.ctx(), KindImage, sharedImage+image.ID); err != nil {
 					return err
 				}
 			}

@@ -291,13 +291,15 @@ func (q *request) events() error {
 	return gone(lines.Err())
 }
 
-// mineEvent reports whether an event is of the team's. A container that is gone
-// is known by the label that it was given; those of images nobody is shown but
+// mineEvent reports whether an event is of the team's. A container that is gone, or
+// is just being made, is known by the label that it was given, one that is
+// remembered by that: a build's containers have whatever labels their image has; those of images nobody is shown but
 // for those of the team's own.
 func (q *request) mineEvent(line []byte) bool {
 	var e struct {
-		Type  string
-		Actor struct {
+		Type   string
+		Action string
+		Actor  struct {
 			ID         string
 			Attributes map[string]string
 		}
@@ -308,7 +310,9 @@ func (q *request) mineEvent(line []byte) bool {
 	var mine bool
 	switch e.Type {
 	case "container":
-		mine = e.Actor.Attributes[teamLabel] == q.team
+		c, err := q.p.Guard.Container(q.ctx(), e.Actor.ID)
+		mine = err == nil && c.Team == q.team ||
+			fault.Is(err, fault.NotFound) && (e.Action == "create" || e.Action == "destroy") && e.Actor.Attributes[teamLabel] == q.team
 	case "volume":
 		mine, _ = q.mineVolume(object{"Name": quoted(e.Actor.ID)})
 	case "network":

@@ -35,6 +35,7 @@ type engineNetwork struct {
 	ID     string `json:"Id"`
 	Name   string
 	Driver string
+	Labels map[string]string
 }
 
 // network returns the network that a name or ID stands for, if it is the team's
@@ -89,7 +90,7 @@ func (q *request) joinable(name string) (string, error) {
 	case q.profile.Network.Mode != "bridge":
 		return "", denied("network %q: the profile grants none", clip(name))
 	case name == "bridge" || name == "default":
-		return "bridge", nil
+		return q.teamNetwork()
 	}
 	n, err := q.network(name)
 	switch {
@@ -114,11 +115,11 @@ func (q *request) networkMode(h *container.HostConfig) (map[string]string, error
 		h.NetworkMode = container.NetworkMode(m)
 		return nil, err
 	}
+	wanted := mode
 	if mode == "" || mode == "default" {
-		h.NetworkMode = container.NetworkMode(q.profile.Network.Mode)
-		return map[string]string{mode: q.profile.Network.Mode}, nil
+		wanted = q.profile.Network.Mode
 	}
-	id, err := q.joinable(mode)
+	id, err := q.joinable(wanted)
 	if err != nil {
 		return nil, err
 	}
@@ -150,6 +151,11 @@ func (q *request) createNetwork() error {
 		return err
 	}
 	if err := q.checkNetwork(&body.CreateRequest); err != nil {
+		return err
+	}
+	q.p.networks.Lock()
+	defer q.p.networks.Unlock()
+	if err := q.countNetworks(); err != nil {
 		return err
 	}
 	if err := q.allow("network", "create network %q", body.Name); err != nil {
@@ -184,7 +190,7 @@ func (q *request) checkNetwork(n *network.CreateRequest) error {
 		return err
 	}
 	switch {
-	case !networkName.MatchString(n.Name) || slices.Contains(builtin, n.Name) || n.Name == "default" || fullID.MatchString(n.Name):
+	case !networkName.MatchString(n.Name) || slices.Contains(builtin, n.Name) || n.Name == "default" || likeID.MatchString(n.Name) || strings.HasPrefix(n.Name, networkPrefix):
 		return fault.Errorf(fault.Invalid, "%q may not be a network's name", clip(n.Name))
 	case n.Driver != "" && n.Driver != "bridge":
 		return fault.Hint(denied("the network driver %q may not be used: it reaches the host's own networks", clip(n.Driver)), "--driver bridge")
@@ -192,6 +198,8 @@ func (q *request) checkNetwork(n *network.CreateRequest) error {
 		return denied("the scope %q may not be asked for", clip(n.Scope))
 	case n.IPAM != nil && (n.IPAM.Driver != "" && n.IPAM.Driver != "default" || len(n.IPAM.Options) > 0):
 		return denied("IPAM.Driver and IPAM.Options may not be asked for")
+	case n.IPAM != nil && len(n.IPAM.Config) > 0:
+		return fault.Hint(denied("addresses of networks may not be chosen: the host's own packets to them would come here"), "leave out --subnet, --gateway and --ip-range")
 	}
 	n.Driver, n.Scope, n.Attachable = "bridge", "", false
 	if err := checkLabels(n.Labels); err != nil {
@@ -269,11 +277,11 @@ func (q *request) disconnect() error {
 		return err
 	}
 	body.Container = c.ID
-	n, err := q.network(q.name)
+	id, err := q.leavable(q.name)
 	if err != nil {
 		return err
 	}
-	o, err := jsonBody(http.MethodPost, "networks/"+n.ID+"/disconnect", nil, body)
+	o, err := jsonBody(http.MethodPost, "networks/"+id+"/disconnect", nil, body)
 	if err != nil {
 		return err
 	}
@@ -281,10 +289,23 @@ func (q *request) disconnect() error {
 	return err
 }
 
+// leavable returns the ID of a network that a container of the team may be taken
+// off.
+func (q *request) leavable(name string) (string, error) {
+	if name == "bridge" || name == "default" {
+		return q.teamNetwork()
+	}
+	n, err := q.network(name)
+	return n.ID, err
+}
+
 func (q *request) removeNetwork() error {
 	n, err := q.network(q.name)
 	if err != nil {
 		return err
+	}
+	if strings.HasPrefix(n.Name, networkPrefix) {
+		return denied("the network %q takes the place of the engine's bridge and stays", n.Name)
 	}
 	if slices.Contains(builtin, n.Name) {
 		return denied("the network %q is the engine's own", n.Name)

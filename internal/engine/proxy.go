@@ -46,6 +46,7 @@ type Proxy struct {
 	routes    []route
 	transport *http.Transport
 	peers     peers
+	networks  teamNetworks
 }
 
 // New returns a proxy in front of the engine.

@@ -104,6 +104,9 @@ func (q *request) auth() error {
 	if err := decodeBody(data, &body, legacyAuth); err != nil {
 		return err
 	}
+	if err := q.admit(ActionRun); err != nil {
+		return err
+	}
 	o, err := jsonBody(http.MethodPost, "auth", nil, body)
 	if err != nil {
 		return err
@@ -114,6 +117,9 @@ func (q *request) auth() error {
 
 func (q *request) distribution() error {
 	if _, err := imageName(q.name); err != nil {
+		return err
+	}
+	if err := q.admit(ActionRun); err != nil {
 		return err
 	}
 	_, err := q.pass(outgoing{method: http.MethodGet, path: "distribution/" + q.name + "/json", registry: true})

@@ -8,6 +8,9 @@ import (
 	"plimsoll/internal/fault"
 )
 
+// Containerd is where containerd keeps its state unless told otherwise.
+const Containerd = "/var/lib/containerd"
+
 // Engine returns where the engine keeps its state, and whether it lets systemd make
 // its cgroups, from its configuration: the engine itself starts after the guard.
 func (h Host) Engine() (folder string, systemd bool, err error) {

@@ -58,8 +58,8 @@ func newTree(t *testing.T, files map[string]string) Host {
 	t.Helper()
 	if os.Geteuid() != 0 {
 		lack(t, "root")
-	} //nolint:usetesting // whose names are too long
-	root, err := os.MkdirTemp("", "pz") // sockets' paths are short
+	}
+	root, err := os.MkdirTemp("", "pz") //nolint:usetesting // whose names are too long for sockets
 	must(t, err)
 	t.Cleanup(func() { _ = os.RemoveAll(root) })
 	must(t, os.Chmod(root, 0o755))

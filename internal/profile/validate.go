@@ -4,7 +4,6 @@ import (
 	"math"
 	"net/netip"
 	"path"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -17,11 +16,6 @@ var capabilities = strings.Fields(`AUDIT_CONTROL AUDIT_READ AUDIT_WRITE BLOCK_SU
 	DAC_OVERRIDE DAC_READ_SEARCH FOWNER FSETID IPC_LOCK IPC_OWNER KILL LEASE LINUX_IMMUTABLE MAC_ADMIN MAC_OVERRIDE
 	MKNOD NET_ADMIN NET_BIND_SERVICE NET_BROADCAST NET_RAW PERFMON SETFCAP SETGID SETPCAP SETUID SYS_ADMIN SYS_BOOT
 	SYS_CHROOT SYS_MODULE SYS_NICE SYS_PACCT SYS_PTRACE SYS_RAWIO SYS_RESOURCE SYS_TIME SYS_TTY_CONFIG SYSLOG WAKE_ALARM`)
-
-var (
-	runtimeName = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,63}$`)
-	hostName    = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$`)
-)
 
 // maxCPUs and maxPIDs are what no machine exceeds (PID_MAX_LIMIT of 64-bit
 // Linux); a larger number is a slip of the pen.
@@ -73,7 +67,7 @@ func (p *Profile) checkPrivileges() error {
 			return invalid("devices", "%q is not the plain path of a device below /dev", d)
 		}
 	}
-	if !runtimeName.MatchString(p.Runtime) {
+	if !runtimeName(p.Runtime) {
 		return invalid("runtime", "%q is not a runtime's name", p.Runtime)
 	}
 	return nil
@@ -137,7 +131,26 @@ func destination(s string) bool {
 	if _, err := netip.ParseAddr(host); err == nil {
 		return true
 	}
-	return len(host) <= 253 && hostName.MatchString(host)
+	return len(host) <= 253 && hostName(host)
+}
+
+// Regular expressions would be compiled at every start of the runtime, of which a
+// container has several.
+const lowerDigits = "abcdefghijklmnopqrstuvwxyz0123456789"
+
+func runtimeName(s string) bool {
+	return s != "" && len(s) <= 64 && strings.Trim(s[:1], lowerDigits) == "" && strings.Trim(s, lowerDigits+"._-") == ""
+}
+
+// hostName reports whether s is labels of lower-case letters, digits, and dashes
+// that are neither first nor last (RFC 1123, section 2.1).
+func hostName(s string) bool {
+	for label := range strings.SplitSeq(s, ".") {
+		if label == "" || label[0] == '-' || label[len(label)-1] == '-' || strings.Trim(label, lowerDigits+"-") != "" {
+			return false
+		}
+	}
+	return true
 }
 
 func invalid(field, format string, args ...any) error {

@@ -10,7 +10,6 @@ import (
 	"io/fs"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -66,23 +65,35 @@ func askBackend(ctx context.Context, name string) func() (Backend, error) {
 	}
 }
 
-var version = regexp.MustCompile(`^(runc|crun) version ([0-9]{1,4})\.([0-9]{1,4})`)
-
 // parseVersion reads what runc and crun say about themselves. Without seccomp
 // they would run a container unfiltered; runc reads a namespace's mappings
 // itself from 1.2 on.
 func parseVersion(path, out string) (Backend, error) {
-	m := version.FindStringSubmatch(out)
-	if m == nil {
+	name, major, minor, ok := version(out)
+	if !ok {
 		return Backend{}, fault.Errorf(fault.Unavailable, "%q is no runtime that is known: its version is %q", path, out[:min(len(out), 100)])
 	}
 	if !strings.Contains(out, "libseccomp:") && !strings.Contains(out, "+SECCOMP") {
 		return Backend{}, fault.Errorf(fault.Unavailable, "%q was built without seccomp: it cannot filter system calls", path)
 	}
-	major, _ := strconv.Atoi(m[2]) // the expression matched digits
-	minor, _ := strconv.Atoi(m[3])
 	first, _, _ := strings.Cut(out, "\n")
-	return Backend{Path: path, Version: first, Mappings: m[1] == "crun" || major < 1 || (major == 1 && minor < 2)}, nil
+	return Backend{Path: path, Version: first, Mappings: name == "crun" || major < 1 || (major == 1 && minor < 2)}, nil
+}
+
+// version reads "runc version 1.1.5" at the beginning of what a runtime says.
+func version(out string) (name string, major, minor int, ok bool) {
+	name, rest, _ := strings.Cut(out, " version ")
+	if name != "runc" && name != "crun" {
+		return "", 0, 0, false
+	}
+	first, rest, _ := strings.Cut(rest, ".")
+	second := rest[:len(rest)-len(strings.TrimLeft(rest, "0123456789"))]
+	if len(first) > 4 || len(second) > 4 {
+		return "", 0, 0, false
+	}
+	a, err := strconv.ParseUint(first, 10, 16)
+	b, err2 := strconv.ParseUint(second, 10, 16)
+	return name, int(a), int(b), err == nil && err2 == nil //nolint:gosec // 16 bits
 }
 
 // command returns the runtime's arguments that make and start the container in

@@ -273,12 +273,15 @@ func (c *Cgroups) Remove(team, id string) error {
 	return nil
 }
 
-// write writes into a file of the kernel's, which must exist.
+// write writes into a file of the kernel's, which must exist. Package os would
+// take twice as many calls of the kernel for one.
 func write(path, value string) error {
-	f, err := os.OpenFile(path, os.O_WRONLY, 0)
+	fd, err := unix.Open(path, unix.O_WRONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return err
+		return &fs.PathError{Op: "open", Path: path, Err: err}
 	}
-	_, err = f.WriteString(value)
-	return errors.Join(err, f.Close())
+	if _, err = unix.Write(fd, []byte(value)); err != nil {
+		err = &fs.PathError{Op: "write", Path: path, Err: err}
+	}
+	return errors.Join(err, unix.Close(fd))
 }

@@ -2,8 +2,8 @@ package seal
 
 import (
 	"math"
-	"regexp"
 	"slices"
+	"strings"
 
 	"plimsoll/internal/fault"
 	"plimsoll/internal/profile"
@@ -11,9 +11,6 @@ import (
 
 // runtimes are the OCI runtimes that are known to work behind the stage.
 var runtimes = []string{"runc", "crun"}
-
-// teamName is what becomes the name of a cgroup.
-var teamName = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,62}$`)
 
 const (
 	minMemory  = 6 << 20  // bytes; runtimes start nothing with less
@@ -65,15 +62,18 @@ func shares(p *profile.Profile) error {
 	return capabilitiesKnown(p.Capabilities)
 }
 
-var capabilityName = regexp.MustCompile(`^[A-Z][A-Z_]{1,30}$`)
-
 func capabilitiesKnown(names []string) error {
 	for _, c := range names {
-		if !capabilityName.MatchString(c) {
+		if !capabilityName(c) {
 			return cannot("capabilities", "%q is no capability's name", c)
 		}
 	}
 	return nil
+}
+
+func capabilityName(s string) bool {
+	const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+	return len(s) >= 2 && len(s) <= 31 && s[0] != '_' && strings.Trim(s, letters+"_") == ""
 }
 
 func cannot(field, format string, args ...any) error {

@@ -16,6 +16,7 @@ import (
 
 	"plimsoll/internal/durable"
 	"plimsoll/internal/fault"
+	"plimsoll/internal/seal/protocol"
 )
 
 // Names in a container's folder.
@@ -135,7 +136,7 @@ func readState(home string) (state, error) {
 		return state{}, err
 	}
 	var s state
-	if err := json.Unmarshal(b, &s); err != nil || !teamName.MatchString(s.Team) {
+	if err := json.Unmarshal(b, &s); err != nil || !protocol.ValidTeam(s.Team) {
 		return state{}, fault.Errorf(fault.Invalid, "%q is damaged", filepath.Join(home, stateFile))
 	}
 	return s, nil

@@ -6,22 +6,33 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	v1 "github.com/opencontainers/image-spec/specs-go/v1"
-
 	"plimsoll/internal/fault"
 	"plimsoll/internal/profile"
+	"plimsoll/internal/seal/protocol"
 )
 
 // Request is what is to run, and what it may do.
 type Request struct {
 	Team    string
 	Profile profile.Profile
-	Image   v1.ImageConfig // what the image says about its process
+	Image   Image    // what the image says about its process
 	Args    []string       // instead of the image's command
 	Env     []string       // "K=V", over the image's
 	Workdir string         // instead of the image's
 	User    string         // instead of the image's: a name or number, or two with a colon
 	Mounts  []Mount
+}
+
+// Image is what an image says about the process of its containers (OCI
+// image-spec, config.md, "config"). The words are repeated here because those of
+// the specification's own package cost the runtime, which is started several
+// times for a container, more to start than all of its own.
+type Image struct {
+	User       string
+	Env        []string // "K=V"
+	Entrypoint []string
+	Cmd        []string
+	WorkingDir string
 }
 
 // Mount is a host file or folder that a person asks for.
@@ -134,7 +145,7 @@ func (r *Request) workdir() (string, error) {
 
 // Validate reports what cannot be run, before anything is made.
 func (r *Request) Validate() error {
-	if !teamName.MatchString(r.Team) {
+	if !protocol.ValidTeam(r.Team) {
 		return fault.Errorf(fault.Usage, "team %q: not a lower-case name", r.Team)
 	}
 	if _, err := r.command(); err != nil {

@@ -12,8 +12,6 @@ import (
 	"sync"
 	"testing"
 
-	v1 "github.com/opencontainers/image-spec/specs-go/v1"
-
 	"plimsoll/internal/profile"
 	"plimsoll/internal/seal"
 	"plimsoll/internal/store"
@@ -142,7 +140,7 @@ func payments() profile.Profile {
 }
 
 func request(args ...string) seal.Request {
-	return seal.Request{Team: "payments", Profile: payments(), Image: v1.ImageConfig{Entrypoint: []string{"/a"}}, Args: args}
+	return seal.Request{Team: "payments", Profile: payments(), Image: seal.Image{Entrypoint: []string{"/a"}}, Args: args}
 }
 
 type result struct {

@@ -10,7 +10,6 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"plimsoll/internal/fault"
 	"plimsoll/internal/idmap"
@@ -34,13 +33,13 @@ func TestSpec(t *testing.T) {
 		situation seal.Situation
 	}{
 		"poor": {
-			seal.Request{Team: "payments", Profile: poor, Image: v1.ImageConfig{Cmd: []string{"/app", "--serve"}}},
+			seal.Request{Team: "payments", Profile: poor, Image: seal.Image{Cmd: []string{"/app", "--serve"}}},
 			seal.Situation{ID: "0123456789abcdef", IDs: ids, Identity: seal.Identity{Home: "/root"}, Mappings: true, Arch: "amd64"},
 		},
 		"rich": {
 			seal.Request{
 				Team: "search", Profile: rich, Args: []string{"now"}, Env: []string{"A=2"}, Workdir: "/srv/",
-				Image:  v1.ImageConfig{Entrypoint: []string{"/app"}, Cmd: []string{"never"}, Env: []string{"A=1", "PATH=/bin"}, WorkingDir: "/x"},
+				Image:  seal.Image{Entrypoint: []string{"/app"}, Cmd: []string{"never"}, Env: []string{"A=1", "PATH=/bin"}, WorkingDir: "/x"},
 				Mounts: []seal.Mount{{Source: "/srv/a", Target: "/a"}, {Source: "/srv/b", Target: "/b", ReadOnly: true}},
 			},
 			seal.Situation{ID: "fedc", IDs: ids, Identity: seal.Identity{UID: 1000, GID: 100, Groups: []uint32{10}, Home: "/home/ann"}, Swap: true, Arch: "arm64"},
@@ -124,7 +123,7 @@ func TestRequestRefuses(t *testing.T) {
 		},
 	}
 	for name, edit := range tests {
-		r := seal.Request{Team: "t", Profile: profile.Profile{CPUs: 1, Memory: 64 << 20, PIDs: 10, Runtime: "runc", Network: profile.Network{Mode: "none"}}, Image: v1.ImageConfig{Entrypoint: []string{"/a"}}}
+		r := seal.Request{Team: "t", Profile: profile.Profile{CPUs: 1, Memory: 64 << 20, PIDs: 10, Runtime: "runc", Network: profile.Network{Mode: "none"}}, Image: seal.Image{Entrypoint: []string{"/a"}}}
 		edit(&r)
 		if err := r.Validate(); !fault.Is(err, fault.Usage) {
 			t.Errorf("%s: %v", name, err)
@@ -239,7 +238,7 @@ func TestWhatCannotBePassed(t *testing.T) {
 			"variable":            func(r *seal.Request) { r.Env = []string{"A=" + s} },
 			"the image's folder":  func(r *seal.Request) { r.Image.WorkingDir = "/" + s },
 		} {
-			r := seal.Request{Team: "t", Profile: least, Image: v1.ImageConfig{Cmd: []string{"/x"}}}
+			r := seal.Request{Team: "t", Profile: least, Image: seal.Image{Cmd: []string{"/x"}}}
 			if err := r.Validate(); err != nil {
 				t.Fatal(err)
 			}

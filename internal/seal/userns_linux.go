@@ -4,8 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os/exec"
-	"syscall"
+	"strconv"
 
 	"golang.org/x/sys/unix"
 
@@ -19,34 +18,80 @@ import (
 // account is everybody's.
 //
 // A namespace with a mapping must have a process while it is made: a child that
-// is stopped before its first instruction, and then killed.
-func newUserNamespace(ctx context.Context, inside, host idmap.Range) (int, error) {
-	m := []syscall.SysProcIDMap{{ContainerID: int(inside.Base), HostID: int(host.Base), Size: int(host.Size)}}
-	cmd := exec.CommandContext(ctx, "/proc/self/exe")
-	cmd.SysProcAttr = &syscall.SysProcAttr{
-		Cloneflags:                 syscall.CLONE_NEWUSER,
-		UidMappings:                m,
-		GidMappings:                m,
-		GidMappingsEnableSetgroups: true, // su and login set groups
-		Ptrace:                     true, // stopped at exec
-		Pdeathsig:                  syscall.SIGKILL,
+// waits, and then is killed. The thread must be locked.
+func newUserNamespace(_ context.Context, inside, host idmap.Range) (fd int, err error) {
+	var child int
+	err = as(host.Base, setReal, func() (err error) {
+		child, err = forkWaiting(unix.CLONE_NEWUSER)
+		return err
+	})
+	if child > 0 {
+		defer func() { err = errors.Join(err, endChild(child)) }()
 	}
-	if err := as(host.Base, setReal, cmd.Start); err != nil {
+	if err == nil {
+		err = mapIDs(child, inside, host)
+	}
+	if err != nil {
 		err = fault.Errorf(fault.Unavailable, "make user namespace: %w", err)
-		return -1, fault.Hint(err, "user namespaces must be enabled (sysctl user.max_user_namespaces), and others may need to execute plimsoll itself (chmod 755)")
+		return -1, fault.Hint(err, "user namespaces must be enabled (sysctl user.max_user_namespaces)")
 	}
-	fd, err := unix.Open(fmt.Sprintf("/proc/%d/ns/user", cmd.Process.Pid), unix.O_RDONLY|unix.O_CLOEXEC, 0)
-	if killErr := cmd.Process.Kill(); killErr != nil {
-		err = errors.Join(err, killErr)
-	}
-	var killed *exec.ExitError
-	if waitErr := cmd.Wait(); waitErr != nil && !errors.As(waitErr, &killed) {
-		err = errors.Join(err, waitErr)
-	}
+	fd, err = unix.Open("/proc/"+strconv.Itoa(child)+"/ns/user", unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return -1, fmt.Errorf("open user namespace: %w", err)
 	}
 	return fd, nil
+}
+
+// mapIDs gives the child's user namespace its mapping, for users and groups. That
+// setgroups stays allowed is the kernel's default: su and login set groups.
+func mapIDs(child int, inside, host idmap.Range) error {
+	mapping := fmt.Sprintf("%d %d %d\n", inside.Base, host.Base, host.Size)
+	for _, file := range []string{"uid_map", "gid_map"} {
+		if err := write("/proc/"+strconv.Itoa(child)+"/"+file, mapping); err != nil {
+			return fmt.Errorf("map IDs: %w", err)
+		}
+	}
+	return nil
+}
+
+// forkWaiting starts a copy of this process, with one thread, that does nothing
+// until it is killed, or this thread ends. It is not dumpable once this process
+// has changed its IDs (PR_SET_DUMPABLE), so that nobody but root of the host can
+// trace it or look at its descriptors.
+//
+// The child returns from nothing and calls nothing but the kernel: Go's scheduler
+// is not in it. It must neither be preempted nor grow its stack.
+//
+//go:norace
+//go:nosplit
+func forkWaiting(flags uintptr) (pid int, err error) {
+	parent, _, _ := unix.RawSyscall(unix.SYS_GETPID, 0, 0, 0)
+	child, _, errno := unix.RawSyscall6(unix.SYS_CLONE, flags|uintptr(unix.SIGCHLD), 0, 0, 0, 0, 0)
+	if errno != 0 {
+		return 0, errno
+	}
+	if child != 0 {
+		return int(child), nil
+	}
+	unix.RawSyscall(unix.SYS_PRCTL, unix.PR_SET_PDEATHSIG, uintptr(unix.SIGKILL), 0)
+	if now, _, _ := unix.RawSyscall(unix.SYS_GETPPID, 0, 0, 0); now != parent {
+		unix.RawSyscall(unix.SYS_EXIT_GROUP, 1, 0, 0)
+	}
+	for {
+		unix.RawSyscall6(unix.SYS_PPOLL, 0, 0, 0, 0, 0, 0)
+	}
+}
+
+func endChild(pid int) error {
+	if err := unix.Kill(pid, unix.SIGKILL); err != nil {
+		return fmt.Errorf("end child: %w", err)
+	}
+	for {
+		_, err := unix.Wait4(pid, nil, 0, nil)
+		if !errors.Is(err, unix.EINTR) {
+			return err
+		}
+	}
 }
 
 // as calls f on this thread as the given ID, set by set, with all capabilities

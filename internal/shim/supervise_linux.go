@@ -4,8 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"os/signal"
+	"slices"
+	"sync"
 	"syscall"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
@@ -28,53 +29,84 @@ func (s *shim) supervise(path string, args []string, limits []specs.POSIXRlimit)
 	signals := make(chan os.Signal, 16)
 	signal.Notify(signals, passedOn...)
 	defer signal.Stop(signals)
-	cmd := exec.CommandContext(s.ctx, path, args...)
-	cmd.Env, cmd.Stdin, cmd.Stdout, cmd.Stderr = environment(), os.Stdin, os.Stdout, os.Stderr
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Ptrace: limits != nil}
-	if err := cmd.Start(); err != nil {
+	// Package os would start a process to find out whether processes have
+	// descriptors, and another goroutine for the context, which nobody ends.
+	pid, err := syscall.ForkExec(path, slices.Concat([]string{path}, args), &syscall.ProcAttr{
+		Env: environment(), Files: []uintptr{0, 1, 2},
+		Sys: &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Ptrace: limits != nil},
+	})
+	if err != nil {
 		return 0, fault.As(fault.Unavailable, fmt.Errorf("start runtime %q: %w", path, err))
 	}
 	if limits != nil {
-		if err := limitStopped(cmd.Process.Pid, limits); err != nil {
-			return 0, errors.Join(err, cmd.Process.Kill(), cmd.Wait())
+		if err := limitStopped(pid, limits); err != nil {
+			err = errors.Join(err, unix.Kill(pid, unix.SIGKILL))
+			_, waitErr := waitFor(pid)
+			return 0, errors.Join(err, waitErr)
 		}
 	}
 	done := make(chan struct{})
-	defer close(done)
-	go func() {
+	var passing sync.WaitGroup
+	passing.Go(func() {
 		for {
 			select {
 			case got := <-signals:
-				_ = cmd.Process.Signal(got) // it may have ended
+				if n, ok := got.(syscall.Signal); ok {
+					_ = unix.Kill(pid, n) // it may have ended
+				}
 			case <-done:
 				return
 			}
 		}
-	}()
-	var ended *exec.ExitError
-	if err := cmd.Wait(); err != nil && !errors.As(err, &ended) {
-		return 0, fmt.Errorf("wait for runtime: %w", err)
+	})
+	err = waitForEnd(pid) // but not its number: signals are for nobody else
+	close(done)
+	passing.Wait()
+	if err != nil {
+		return 0, err
 	}
-	if status, ok := cmd.ProcessState.Sys().(syscall.WaitStatus); ok && status.Signaled() {
+	status, err := waitFor(pid)
+	if err != nil {
+		return 0, err
+	}
+	if status.Signaled() {
 		return 128 + int(status.Signal()), nil
 	}
-	return cmd.ProcessState.ExitCode(), nil
+	return status.ExitStatus(), nil
+}
+
+// waitForEnd waits until a child has ended, and leaves its number taken.
+func waitForEnd(pid int) error {
+	for {
+		err := unix.Waitid(unix.P_PID, pid, nil, unix.WEXITED|unix.WNOWAIT, nil)
+		if err == nil {
+			return nil
+		}
+		if !errors.Is(err, unix.EINTR) {
+			return fmt.Errorf("wait for runtime: %w", err)
+		}
+	}
+}
+
+func waitFor(pid int) (status unix.WaitStatus, err error) {
+	for {
+		_, err := unix.Wait4(pid, &status, 0, nil)
+		if err == nil {
+			return status, nil
+		}
+		if !errors.Is(err, unix.EINTR) {
+			return status, fmt.Errorf("wait for runtime: %w", err)
+		}
+	}
 }
 
 // limitStopped sets limits on a child that is stopped before its first
 // instruction, and lets it go on. On this process they would also hold for what
 // it still has to do.
 func limitStopped(pid int, limits []specs.POSIXRlimit) error {
-	var status unix.WaitStatus
-	for {
-		_, err := unix.Wait4(pid, &status, 0, nil)
-		if errors.Is(err, unix.EINTR) {
-			continue
-		}
-		if err != nil {
-			return fmt.Errorf("wait for runtime: %w", err)
-		}
-		break
+	status, err := waitFor(pid)
+	if err != nil {
+		return err
 	}
 	if !status.Stopped() {
 		return fault.Errorf(fault.Unavailable, "the runtime ended before it started: status %#x", uint32(status))

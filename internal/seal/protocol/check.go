@@ -21,7 +21,10 @@ func ValidID(s string) bool {
 	return named(s, 200, lower+upper+digits+"_", "+.-")
 }
 
-func validTeam(s string) bool { return named(s, 63, lower+digits, "_-") }
+// ValidTeam reports whether s can be the name of a team, which is part of the
+// names of control groups: lower-case letters, digits and "_-", and not one of
+// these two first.
+func ValidTeam(s string) bool { return named(s, 63, lower+digits, "_-") }
 
 // named reports whether s is 1 to most bytes, of which the first is one of first
 // and the others one of first or more. A regular expression would be compiled at
@@ -49,7 +52,7 @@ func (q *Question) Validate() error {
 // Validate reports what in a grant cannot be meant, Invalid: above all IDs that
 // are the host's own.
 func (g *Grant) Validate() error {
-	if !validTeam(g.Team) {
+	if !ValidTeam(g.Team) {
 		return fault.Errorf(fault.Invalid, "grant: %.80q is no team's name", g.Team)
 	}
 	if err := g.Profile.Validate(); err != nil {
