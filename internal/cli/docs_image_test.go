@@ -20,7 +20,7 @@ func pageImages(t *testing.T, dir string, shell bool) {
 	t.Helper()
 	base := t.TempDir()
 	if shell {
-		for _, program := range []string{"sh", "id", "cat", "ls", "touch", "dd", "sleep"} {
+		for _, program := range []string{"sh", "bash", "id", "cat", "chmod", "ls", "touch", "dd", "sleep"} {
 			withLibraries(t, base, program)
 		}
 	} else {

@@ -14,12 +14,14 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-containerregistry/pkg/registry"
 
+	"plimsoll/internal/tools/engines"
 	"plimsoll/internal/tools/softpiv"
 )
 
@@ -43,7 +45,8 @@ const (
 //   - a block whose first line is "```yaml NAME" is written to the file NAME;
 //   - a comment "<!-- before" is run and not shown;
 //   - "<!-- needs: root -->" says what the page cannot be run without; "piv
-//     12345678" is a soft PIV card of that number, whose PIN is set.
+//     12345678" is a soft PIV card of that number, whose PIN is set; "host" is a
+//     host with a stock Docker Engine, on which the shell is alice's.
 //
 // With -update, what is printed replaces what does not fit.
 func TestDocsRun(t *testing.T) {
@@ -54,7 +57,11 @@ func TestDocsRun(t *testing.T) {
 		t.Run(strings.TrimSuffix(name, ".md"), func(t *testing.T) {
 			t.Parallel()
 			needs(t, text)
-			r := newReader(t, strings.Contains(text, "plimsoll run "), cards(t, text)...)
+			var h *engines.Host
+			if onHost(text) {
+				h = pageHost(t)
+			}
+			r := newReader(t, h, h != nil || strings.Contains(text, "plimsoll run "), cards(t, text)...)
 			got := r.page(text)
 			if *update && got != text {
 				if err := os.WriteFile(filepath.Join(docs, name), []byte(got), 0o644); err != nil {
@@ -63,6 +70,12 @@ func TestDocsRun(t *testing.T) {
 			}
 		})
 	}
+}
+
+// onHost reports whether a page is run on a host of its own.
+func onHost(text string) bool {
+	m := need.FindStringSubmatch(text)
+	return m != nil && slices.Contains(strings.Split(m[1], ", "), "host")
 }
 
 var need = regexp.MustCompile(`<!-- needs: (.*) -->`)
@@ -78,6 +91,8 @@ func needs(t *testing.T, text string) {
 	for what := range strings.SplitSeq(m[1], ", ") {
 		what, _, _ := strings.Cut(what, " ")
 		switch what {
+		case "host":
+			lack = strings.Join(engines.Missing(hostPrograms...), ", ")
 		case "root":
 			if os.Geteuid() != 0 {
 				lack = what
@@ -140,14 +155,27 @@ type reader struct {
 	pages    map[string]string // and back
 }
 
-func newReader(t *testing.T, shell bool, environment ...string) *reader {
+func newReader(t *testing.T, h *engines.Host, shell bool, environment ...string) *reader {
 	t.Helper()
 	r := &reader{t: t, dir: t.TempDir(), known: map[string]string{}, pages: map[string]string{}}
-	r.registry = serveRegistry(t)
+	r.registry = serveRegistry(t, h)
+	if h != nil {
+		r.dir = filepath.Join(h.Dir, "alice") // where she may go
+		if err := os.Mkdir(r.dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
 	pageImages(t, r.dir, shell)
 	cmd := exec.CommandContext(t.Context(), "bash", "--noprofile", "--norc")
+	cmd.Env = append(os.Environ(), "PLIMSOLL_DATA="+filepath.Join(r.dir, "plimsoll"), "PLIMSOLL_IDS="+filepath.Join(r.dir, "ids.json"))
+	if h != nil {
+		cmd = h.Command(t.Context(), "bash", "--noprofile", "--norc")
+	}
 	cmd.Dir = r.dir
-	cmd.Env = append(os.Environ(), "HOME="+r.dir, "PLIMSOLL_DATA="+filepath.Join(r.dir, "plimsoll"), "PLIMSOLL_IDS="+filepath.Join(r.dir, "ids.json"), "PLIMSOLL_PLAIN_HTTP=1",
+	if h != nil {
+		cmd.Env = append(cmd.Env, "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
+	}
+	cmd.Env = append(cmd.Env, "HOME="+r.dir, "PLIMSOLL_PLAIN_HTTP=1",
 		"PLIMSOLL_KEY_PASSPHRASE=correct-horse-battery", "NO_COLOR=1", "SOFTHSM_UTIL="+softhsmUtil(), "PLIMSOLL_PKCS11_MODULE="+softhsmModule())
 	cmd.Env = append(cmd.Env, environment...)
 	in, err := cmd.StdinPipe()
@@ -169,15 +197,24 @@ func newReader(t *testing.T, shell bool, environment ...string) *reader {
 	r.shell, r.printed = in, bufio.NewReader(out)
 	// The pages' commands by the names that this machine has for them.
 	fmt.Fprintln(in, `sudo() { "$@"; }; softhsm2-util() { command "$SOFTHSM_UTIL" "$@"; }`)
+	if h != nil {
+		fmt.Fprintf(in, "cd %s; chown -R %s .%s", r.dir, engines.People["alice"], hostShell)
+	}
 	return r
 }
 
 // serveRegistry serves a registry under a name as long as the page's, so that
 // columns fall where they fall on the page.
-func serveRegistry(t *testing.T) string {
+func serveRegistry(t *testing.T, h *engines.Host) string {
 	t.Helper()
+	listen := func(port int) (net.Listener, error) {
+		if h != nil { // whose containers may come, too
+			return listenOn(t.Context(), h, fmt.Sprintf("0.0.0.0:%d", port))
+		}
+		return new(net.ListenConfig).Listen(t.Context(), "tcp", fmt.Sprintf("127.0.0.1:%d", port))
+	}
 	for port := 5000; port < 6000; port++ {
-		l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", fmt.Sprintf("127.0.0.1:%d", port))
+		l, err := listen(port)
 		if err != nil {
 			continue
 		}
