@@ -28,9 +28,6 @@ func newGuard(env *Env) *cobra.Command {
 	return cmd
 }
 
-// Inside is called first by the program, see [app.Inside].
-func Inside() { app.Inside() }
-
 // guardHost is the host that the commands change and look at. Its root can be
 // another folder than "/", so that an image of a host can be prepared.
 type guardHost struct{ root string }
