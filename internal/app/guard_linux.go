@@ -89,7 +89,7 @@ func (s Settings) Guard(ctx context.Context, c GuardConfig) (_ *Guard, err error
 	images := g.images(s)
 	g.agent = agent.New(agent.Config{
 		Memory: g.memory, Ranges: store.NewRanges(store.RangesConfig{File: s.IDs}), Law: g.laws.now, Cache: c.Cache,
-		Docker: c.Docker, Containerd: c.Containerd, Systemd: c.Systemd, Protected: s.protected(c), Warn: c.Warn,
+		Docker: c.Docker, Containerd: c.Containerd, Systemd: c.Systemd, Slices: new(agent.Systemd), Protected: s.protected(c), Warn: c.Warn,
 		Layers: func(ctx context.Context, name string) (image.Blobs, error) {
 			m, err := images.Open(ctx, name, "")
 			if err != nil {
