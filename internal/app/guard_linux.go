@@ -16,6 +16,10 @@ import (
 	"plimsoll/internal/gate"
 	"plimsoll/internal/image"
 	"plimsoll/internal/profile"
+	"plimsoll/internal/seal"
+	"plimsoll/internal/seal/apparmor"
+	"plimsoll/internal/seal/egress"
+	"plimsoll/internal/seal/quota"
 	"plimsoll/internal/store"
 )
 
@@ -31,7 +35,7 @@ type GuardConfig struct {
 	// Cache is for how long an answer may be repeated; 0 means five minutes.
 	Cache time.Duration
 	// Enforceable says why the runtime and the engine could not hold a container
-	// to a profile; nil: [SealedEnforceable].
+	// to a profile; nil: [GuardConfig.SealedEnforceable].
 	Enforceable func(*profile.Profile) error
 	Warn        func(error) // may be called concurrently; nil: nobody is told
 }
@@ -69,7 +73,7 @@ func (s Settings) Guard(ctx context.Context, c GuardConfig) (_ *Guard, err error
 		c.Warn = func(error) {}
 	}
 	if c.Enforceable == nil {
-		c.Enforceable = SealedEnforceable
+		c.Enforceable = c.SealedEnforceable
 	}
 	g := &Guard{config: c, engine: EngineSocket(c.Run)}
 	defer func() {
@@ -98,6 +102,11 @@ func (s Settings) Guard(ctx context.Context, c GuardConfig) (_ *Guard, err error
 			return m.Blobs, nil
 		},
 	})
+	if apparmor.Available() {
+		if err := apparmor.Load(ctx); err != nil { // the other fences stand without it
+			c.Warn(err)
+		}
+	}
 	g.server, err = agent.Listen(agent.ServerConfig{Socket: RuntimeSocket(c.Run), Agent: g.agent, Warn: c.Warn})
 	return g, err
 }
@@ -141,12 +150,22 @@ func (s Settings) protected(c GuardConfig) []string {
 }
 
 // SealedEnforceable says why a container behind the runtime could not be held to
-// the profile p, whatever engine starts it.
-func SealedEnforceable(p *profile.Profile) error {
-	if p.Host {
-		return fault.Errorf(fault.Denied, "the profile's host: true cannot be enforced: a sealed container never gets the host's namespaces")
+// the profile p on this host. What it refuses the runtime would refuse too, later
+// and to somebody who cannot change it. The error is Denied.
+func (c GuardConfig) SealedEnforceable(p *profile.Profile) error {
+	err := seal.Sealable(p)
+	if err == nil {
+		err = egress.Compatible(p)
 	}
-	return nil
+	if err == nil && c.Docker != "" && (p.Total.Storage != 0 || p.Storage != 0 && !p.ReadOnly) {
+		if err = quota.Supported(c.Docker); err != nil {
+			err = fmt.Errorf("the profile's storage cannot be enforced: %w", err)
+		}
+	}
+	if err == nil && c.Docker != "" && p.IOWeight != 0 {
+		err = seal.Weighs(c.Docker)
+	}
+	return fault.As(fault.Denied, err)
 }
 
 // Problem returns why there is no policy, nil if there is one. Without one
@@ -185,14 +204,14 @@ func (g *Guard) every(ctx context.Context, pause time.Duration, fn func(context.
 	}
 }
 
-// Sweep forgets what the engine does not have any more, and gives IDs back that
-// nobody runs with. If the engine does not answer only the latter is done.
+// Sweep forgets what the engine does not have any more, gives IDs back that
+// nobody runs with, and puts away grants of containers that no runtime knows. If the engine does not answer only the latter is done.
 func (g *Guard) Sweep(ctx context.Context) error {
 	alive, err := engineHas(ctx, g.engine)
 	if err != nil {
 		alive = agent.Alive{}
 	}
-	return errors.Join(err, g.agent.Sweep(ctx, alive))
+	return errors.Join(err, g.agent.Sweep(ctx, alive), seal.Grants{Folder: filepath.Join(g.config.Run, "containers")}.SweepAll())
 }
 
 // Close publishes what was recorded and closes. It does so even if ctx has ended.

@@ -1,6 +1,7 @@
 package shim
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -191,6 +192,11 @@ func (n *creation) situation() (*rewrite.Situation, error) {
 	}
 	if err := cgroups.CheckSwap(); err != nil {
 		return nil, err
+	}
+	if g.Profile.IOWeight != 0 {
+		if err := seal.Weighs(cmp.Or(n.build.Root.Upper, n.inBundle(n.asked.Root.Path))); err != nil {
+			return nil, err
+		}
 	}
 	if rewrite.InSlice(n.asked.Linux.CgroupsPath) {
 		if n.call.globals.last("systemd-cgroup") != "true" && n.call.globals.last("cgroup-manager") != "systemd" {
