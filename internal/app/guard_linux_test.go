@@ -133,7 +133,7 @@ func TestGuardFollowsItsPolicy(t *testing.T) {
 }
 
 // startDocker starts a Docker engine behind the guard, where it expects one.
-func (h *guardHost) startDocker() *http.Client {
+func (h *guardHost) startDocker(flags ...string) *http.Client {
 	h.t.Helper()
 	needProgram(h.t, "dockerd")
 	needProgram(h.t, "runc")
@@ -144,8 +144,8 @@ func (h *guardHost) startDocker() *http.Client {
 	check(h.t, os.MkdirAll(filepath.Dir(socket), 0o700))
 	log, err := os.Create(filepath.Join(h.dir, "log"))
 	check(h.t, err)
-	cmd := exec.Command("dockerd", "--host", "unix://"+socket, "--data-root", h.config.Docker, "--exec-root", filepath.Join(h.dir, "x"),
-		"--pidfile", filepath.Join(h.dir, "pid"), "--bridge", "none", "--iptables=false", "--ip6tables=false", "--config-file", filepath.Join(h.dir, "none.json"))
+	cmd := exec.Command("dockerd", append(flags, "--host", "unix://"+socket, "--data-root", h.config.Docker, "--exec-root", filepath.Join(h.dir, "x"),
+		"--pidfile", filepath.Join(h.dir, "pid"), "--bridge", "none", "--iptables=false", "--ip6tables=false", "--config-file", filepath.Join(h.dir, "none.json"))...)
 	check(h.t, os.WriteFile(filepath.Join(h.dir, "none.json"), []byte("{}"), 0o600))
 	cmd.Stdout, cmd.Stderr = log, log
 	check(h.t, cmd.Start())

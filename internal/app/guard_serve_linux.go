@@ -70,7 +70,7 @@ func (s Settings) ServeGuard(ctx context.Context, c ServeConfig) (err error) {
 	}
 	defer func() { err = errors.Join(err, g.Close(context.WithoutCancel(ctx))) }()
 	d := &serving{Guard: g, serve: c, nonces: nonces}
-	d.proxy, err = engine.New(engine.Config{Engine: EngineSocket(c.Run), Guard: g, Nonces: nonces, Protected: s.protected(c.GuardConfig), Runtime: "plimsoll", Log: c.Log})
+	d.proxy, err = engine.New(engine.Config{Engine: EngineSocket(c.Run), Guard: g, Nonces: nonces, Protected: s.protected(c.GuardConfig), Runtime: "plimsoll", Log: c.Log}) //nolint:contextcheck // a request bears its context
 	if err != nil {
 		return err
 	}
@@ -135,7 +135,7 @@ func (d *serving) doors(ctx context.Context) error {
 		ReadHeaderTimeout: time.Minute,
 		BaseContext:       func(net.Listener) context.Context { return context.WithoutCancel(ctx) },
 	}
-	group.Go(func() error { return d.Guard.Run(ctx) })
+	group.Go(func() error { return d.Run(ctx) })
 	group.Go(func() error { return d.proxy.Serve(ctx, public, "") })
 	group.Go(func() error { return teams.follow(ctx) })
 	group.Go(func() error {

@@ -45,7 +45,7 @@ func newGuarded(t *testing.T) *guarded {
 	if err != nil {
 		lack(t, "dockerd")
 	}
-	dir, err := os.MkdirTemp("", "pz") // sockets' paths are short
+	dir, err := os.MkdirTemp("", "pz") //nolint:usetesting // whose names are too long for sockets
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -386,7 +386,7 @@ func TestOthersAreNotHeard(t *testing.T) {
 	if os.Geteuid() != 0 {
 		lack(t, "root")
 	}
-	dir, err := os.MkdirTemp("", "pz")
+	dir, err := os.MkdirTemp("", "pz") //nolint:usetesting // whose names are too long for sockets
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,6 +11,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"sync"
 
 	"plimsoll/internal/fault"
 )
@@ -199,9 +200,24 @@ func readsItself(t reflect.Type) bool {
 	return p.Implements(jsonReader) || p.Implements(textReader)
 }
 
+// structs are the members of structs that were asked for before.
+var structs sync.Map // reflect.Type → map[string]reflect.Type
+
 // membersOf returns the members of a struct by name, those of embedded structs
-// included (encoding/json's rules, as far as the engine's types use them).
+// included (encoding/json's rules, as far as the engine's types use them). Nobody
+// changes what it returns.
 func membersOf(t reflect.Type) map[string]reflect.Type {
+	if m, ok := structs.Load(t); ok {
+		if members, ok := m.(map[string]reflect.Type); ok {
+			return members
+		}
+	}
+	members := readMembers(t)
+	structs.Store(t, members)
+	return members
+}
+
+func readMembers(t reflect.Type) map[string]reflect.Type {
 	members := map[string]reflect.Type{}
 	for i := range t.NumField() {
 		f := t.Field(i)

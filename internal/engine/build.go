@@ -184,7 +184,7 @@ func (q *request) buildLimits(query url.Values) error {
 func (q *request) buildNames(query url.Values) ([]string, error) {
 	var names []string
 	for _, t := range query["t"] {
-		repo, tag, _ := cutTag(t)
+		repo, tag := cutTag(t)
 		name, err := q.claimName(repo, tag)
 		if err != nil {
 			return nil, err

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"log/slog"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -112,7 +113,7 @@ func (q *request) foreign(kind, name string) {
 		return // a list, which leaves it out
 	}
 	if err := q.record("denied", "team", q.r.Method+" "+clip(q.r.RequestURI)+": "+kind+" "+clip(name)+" is another team's"); err != nil {
-		q.p.Log.Error("record a denial", "err", err)
+		q.p.Log.Error("record a denial", slog.Any("err", err))
 	}
 }
 
@@ -247,7 +248,7 @@ func (q *request) remove() error {
 	defer resp.Body.Close()
 	if resp.StatusCode == http.StatusNoContent || resp.StatusCode == http.StatusNotFound {
 		if err := q.p.Guard.Removed(q.ctx(), c.ID); err != nil {
-			q.p.Log.Error("forget a container", "id", c.ID, "err", err)
+			q.p.Log.Error("forget a container", slog.String("id", c.ID), slog.Any("err", err))
 		}
 	}
 	return q.answer(resp, nil)
@@ -279,7 +280,7 @@ func (q *request) update() error {
 	if err := q.allow("update", "update limits of container %s", c.ID); err != nil {
 		return err
 	}
-	o, err := jsonBody(http.MethodPost, "containers/"+c.ID+"/update", nil, body)
+	o, err := jsonBody("containers/"+c.ID+"/update", nil, body)
 	if err != nil {
 		return err
 	}
@@ -354,7 +355,7 @@ func (q *request) commit() error {
 	query := url.Values{"container": {c.ID}, "comment": q.query.Values["comment"], "author": q.query.Values["author"], "pause": q.query.Values["pause"], "changes": q.query.Values["changes"]}
 	o := outgoing{method: http.MethodPost, path: "commit", query: query, kind: "application/json"}
 	if config != nil {
-		if o, err = jsonBody(http.MethodPost, "commit", query, config); err != nil {
+		if o, err = jsonBody("commit", query, config); err != nil {
 			return err
 		}
 	}

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"log/slog"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -68,7 +69,7 @@ func (q *request) createContainer() error {
 	if made.Volumes, err = q.mounts(&body); err != nil {
 		return err
 	}
-	o, err := jsonBody(http.MethodPost, "containers/create", q.query.Values, body)
+	o, err := jsonBody("containers/create", q.query.Values, body)
 	if err != nil {
 		return err
 	}
@@ -252,7 +253,7 @@ func (q *request) undo(id string) {
 	}
 	o := outgoing{method: http.MethodDelete, path: "containers/" + id, query: url.Values{"force": {"1"}, "v": {"1"}}}
 	if err := q.ask(o, nil); err != nil {
-		q.p.Log.Error("remove a container that could not be recorded", "id", id, "err", err)
+		q.p.Log.Error("remove a container that could not be recorded", slog.String("id", id), slog.Any("err", err))
 	}
 }
 
@@ -291,10 +292,20 @@ func (q *request) checkNetworks(body *container.CreateRequest) error {
 		if endpoints[id] == nil {
 			endpoints[id] = &network.EndpointSettings{}
 		}
-		endpoints[id].Links, h.Links = h.Links, nil
+		for _, link := range h.Links {
+			endpoints[id].Links = append(endpoints[id].Links, shortLink(link))
+		}
+		h.Links = nil
 	}
 	body.NetworkingConfig.EndpointsConfig = endpoints
 	return nil
+}
+
+// shortLink names the container of a link by its short ID: that is what an engine's
+// resolver knows it by, beside its name.
+func shortLink(link string) string {
+	id, alias, _ := strings.Cut(link, ":")
+	return id[:min(len(id), 12)] + ":" + alias
 }
 
 func checkEndpoint(e *network.EndpointSettings) error {

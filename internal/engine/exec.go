@@ -44,7 +44,7 @@ func (q *request) createExec() error {
 	if err := q.allow("exec", "exec in container %s as %q: %.200q", c.ID, clip(body.User), body.Cmd); err != nil {
 		return err
 	}
-	o, err := jsonBody(http.MethodPost, "containers/"+c.ID+"/exec", nil, body)
+	o, err := jsonBody("containers/"+c.ID+"/exec", nil, body)
 	if err != nil {
 		return err
 	}

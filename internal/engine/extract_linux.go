@@ -16,7 +16,7 @@ import (
 // never followed.
 func (w *worker) extract() error {
 	dest := path.Clean("/" + w.Path)
-	fd, err := w.openBelow(w.root, dest, unix.O_PATH|unix.O_DIRECTORY, 0)
+	fd, err := w.openBelow(dest)
 	if err != nil {
 		return w.failed(err)
 	}
@@ -59,13 +59,13 @@ func (w *worker) entry(dest string, h *tar.Header, body io.Reader) error {
 	if h.Typeflag == tar.TypeLink {
 		return nil // the file has owner and times already
 	}
-	return finish(dir, base, h)
+	return w.finish(dir, base, h)
 }
 
 // folder opens a folder, and makes it and those above it as far as dest if an
 // archive left them out.
 func (w *worker) folder(dest, name string) (int, error) {
-	fd, err := w.openBelow(w.root, name, unix.O_PATH|unix.O_DIRECTORY, 0)
+	fd, err := w.openBelow(name)
 	if !errors.Is(err, unix.ENOENT) || len(name) <= len(dest) {
 		return fd, err
 	}
@@ -77,7 +77,7 @@ func (w *worker) folder(dest, name string) (int, error) {
 	if err := unix.Mkdirat(above, path.Base(name), 0o755); err != nil && !errors.Is(err, unix.EEXIST) {
 		return -1, err
 	}
-	return w.openBelow(w.root, name, unix.O_PATH|unix.O_DIRECTORY, 0)
+	return w.openBelow(name)
 }
 
 // makeRoom removes what is in the way. A folder and what is none do not replace
@@ -113,7 +113,7 @@ func (w *worker) make(dir int, base, dest string, h *tar.Header, body io.Reader)
 		return unix.Symlinkat(h.Linkname, dir, base)
 	case tar.TypeLink:
 		target := path.Join(dest, cleanEntry(h.Linkname))
-		from, err := w.openBelow(w.root, path.Dir(target), unix.O_PATH|unix.O_DIRECTORY, 0)
+		from, err := w.openBelow(path.Dir(target))
 		if err != nil {
 			return err
 		}
@@ -136,8 +136,9 @@ func writeFile(dir int, base string, body io.Reader) error {
 }
 
 // finish gives what was made its owner, mode and time. The owner comes first: the
-// kernel takes bits of the mode away when it changes.
-func finish(dir int, base string, h *tar.Header) error {
+// kernel takes bits of the mode away when it changes. Where the profile grants no
+// setuid files, none come in this way either: the helper has no filter of calls.
+func (w *worker) finish(dir int, base string, h *tar.Header) error {
 	if err := unix.Fchownat(dir, base, h.Uid, h.Gid, unix.AT_SYMLINK_NOFOLLOW); err != nil {
 		return err
 	}
@@ -148,7 +149,11 @@ func finish(dir int, base string, h *tar.Header) error {
 			return err
 		}
 		defer unix.Close(fd)
-		if err := unix.Fchmod(fd, uint32(h.Mode&0o7777)); err != nil {
+		mode := uint32(h.Mode & 0o7777)
+		if !w.Setuid {
+			mode &^= unix.S_ISUID | unix.S_ISGID
+		}
+		if err := unix.Fchmod(fd, mode); err != nil {
 			return err
 		}
 	}

@@ -39,12 +39,12 @@ var answerHeaders = []string{
 	"Api-Version", "Builder-Version", "Content-Type", "Docker-Experimental", "Ostype", "Swarm", "Cache-Control", "Pragma", "X-Docker-Container-Path-Stat",
 }
 
-func jsonBody(method, path string, query url.Values, body any) (outgoing, error) {
+func jsonBody(path string, query url.Values, body any) (outgoing, error) {
 	data, err := json.Marshal(body)
 	if err != nil {
 		return outgoing{}, fault.As(fault.Internal, err)
 	}
-	return outgoing{method: method, path: path, query: query, body: bytes.NewReader(data), length: int64(len(data)), kind: "application/json"}, nil
+	return outgoing{method: http.MethodPost, path: path, query: query, body: bytes.NewReader(data), length: int64(len(data)), kind: "application/json"}, nil
 }
 
 // request makes the HTTP request, with a number of its own.

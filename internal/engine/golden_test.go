@@ -13,6 +13,7 @@ import (
 	"github.com/moby/moby/api/types/network"
 	"github.com/moby/moby/api/types/volume"
 
+	"plimsoll/internal/fault"
 	"plimsoll/internal/profile"
 )
 
@@ -99,6 +100,12 @@ func judgeCaptured(t *testing.T, file string, into any) {
 	case *container.ExecCreateRequest:
 		err = execFields.check(body, "")
 	case *network.CreateRequest:
+		if body.IPAM != nil && len(body.IPAM.Config) > 0 {
+			if err = q.checkNetwork(body); !fault.Is(err, fault.Denied) {
+				t.Errorf("%s: addresses were chosen: %v", file, err)
+			}
+			body.IPAM.Config = nil
+		}
 		err = q.checkNetwork(body)
 	}
 	if err != nil {

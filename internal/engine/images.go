@@ -44,14 +44,14 @@ func imageRoutes() []route {
 }
 
 // imageName checks what may stand for an image: a reference or an ID.
-func imageName(name string) (string, error) {
+func imageName(name string) error {
 	if imageID.MatchString(name) {
-		return name, nil
+		return nil
 	}
 	if _, err := ref.Parse(name); err != nil {
-		return "", fault.Errorf(fault.Invalid, "%q is not an image's name", clip(name))
+		return fault.Errorf(fault.Invalid, "%q is not an image's name", clip(name))
 	}
-	return name, nil
+	return nil
 }
 
 // normalised returns a name in full, or "" if it is an ID.
@@ -69,7 +69,7 @@ func normalised(name string) string {
 // image returns the image that a name or ID stands for, if the team may see it.
 func (q *request) image(name string) (engineImage, error) {
 	var found engineImage
-	if _, err := imageName(name); err != nil {
+	if err := imageName(name); err != nil {
 		return found, err
 	}
 	err := q.ask(outgoing{method: http.MethodGet, path: "images/" + name + "/json"}, &found)

@@ -105,6 +105,7 @@ type errand struct {
 	Path     string `json:"path"`
 	KeepType bool   `json:"keepType,omitempty"` // a folder is not replaced by a file, nor a file by a folder
 	KeepIDs  bool   `json:"keepIDs,omitempty"`  // what is copied in keeps its owner
+	Setuid   bool   `json:"setuid,omitempty"`   // files may change who runs them
 }
 
 // report is the first line that the helper says: a status of HTTP, and what the
@@ -120,7 +121,7 @@ func (q *request) copyInside(in *inside) error {
 	if path == "" || len(path) > unix.PathMax {
 		return fault.Errorf(fault.Invalid, "the path is empty or too long")
 	}
-	e := errand{Method: q.r.Method, Path: path, KeepType: truth(q.query.Values, "noOverwriteDirNonDir"), KeepIDs: truth(q.query.Values, "copyUIDGID")}
+	e := errand{Method: q.r.Method, Path: path, KeepType: truth(q.query.Values, "noOverwriteDirNonDir"), KeepIDs: truth(q.query.Values, "copyUIDGID"), Setuid: q.profile.SetuidFiles}
 	h, err := in.start(e)
 	if err != nil {
 		return err
@@ -286,7 +287,7 @@ func spawn(self, user, mount, in, out *os.File, args []string) (int, error) {
 	}
 	c := child{
 		self: self.Fd(), user: user.Fd(), mount: mount.Fd(), in: in.Fd(), out: out.Fd(),
-		empty: uintptr(unsafe.Pointer(empty)), argv: uintptr(unsafe.Pointer(&argv[0])), envv: uintptr(unsafe.Pointer(&envv[0])),
+		empty: uintptr(unsafe.Pointer(empty)), argv: uintptr(unsafe.Pointer(&argv[0])), envv: uintptr(unsafe.Pointer(&envv[0])), // #nosec G103 -- addresses for execveat(2), kept alive below
 	}
 	if min(c.self, c.user, c.mount, c.in, c.out) <= helperMount {
 		return 0, errors.New("the descriptors of this program begin too low")

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"encoding/json"
+	"log/slog"
 	"net/http"
 	"regexp"
 	"slices"
@@ -161,7 +162,7 @@ func (q *request) createNetwork() error {
 	if err := q.allow("network", "create network %q", body.Name); err != nil {
 		return err
 	}
-	o, err := jsonBody(http.MethodPost, "networks/create", nil, body)
+	o, err := jsonBody("networks/create", nil, body)
 	if err != nil {
 		return err
 	}
@@ -174,7 +175,7 @@ func (q *request) createNetwork() error {
 	}
 	if err := q.p.Guard.Claim(q.ctx(), KindNetwork, made.ID, q.team); err != nil {
 		if err := q.ask(outgoing{method: http.MethodDelete, path: "networks/" + made.ID}, nil); err != nil {
-			q.p.Log.Error("remove a network that could not be recorded", "id", made.ID, "err", err)
+			q.p.Log.Error("remove a network that could not be recorded", slog.String("id", made.ID), slog.Any("err", err))
 		}
 		return err
 	}
@@ -240,7 +241,7 @@ func (q *request) connect() error {
 			if err != nil {
 				return err
 			}
-			e.Links[i] = linked.ID + ":" + alias
+			e.Links[i] = shortLink(linked.ID + ":" + alias)
 		}
 		links := e.Links
 		e.Links = nil
@@ -252,7 +253,7 @@ func (q *request) connect() error {
 	if err := q.allow("network", "connect container %s to network %s", c.ID, id); err != nil {
 		return err
 	}
-	o, err := jsonBody(http.MethodPost, "networks/"+id+"/connect", nil, body)
+	o, err := jsonBody("networks/"+id+"/connect", nil, body)
 	if err != nil {
 		return err
 	}
@@ -281,7 +282,7 @@ func (q *request) disconnect() error {
 	if err != nil {
 		return err
 	}
-	o, err := jsonBody(http.MethodPost, "networks/"+id+"/disconnect", nil, body)
+	o, err := jsonBody("networks/"+id+"/disconnect", nil, body)
 	if err != nil {
 		return err
 	}

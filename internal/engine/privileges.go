@@ -122,13 +122,22 @@ func (q *request) shared(field, mode string, plain ...string) (string, error) {
 // logOptions are those of log drivers that write to the engine's own folder.
 var logOptions = []string{"max-size", "max-file", "compress", "mode", "max-buffer-size", "labels", "env"}
 
+// logBounds are what may be said of a log's size: "-1" would be no end.
+var logBounds = map[string]*regexp.Regexp{
+	"max-size": regexp.MustCompile(`^[1-9][0-9]{0,2}[kKmM]$|^[1-9][0-9]{0,8}$`),
+	"max-file": regexp.MustCompile(`^[1-9][0-9]?$`),
+}
+
 // checkEnvironment judges what surrounds a container: its log, its other names,
 // its links.
 func (q *request) checkEnvironment(h *container.HostConfig) error {
 	if !slices.Contains([]string{"", "json-file", "local", "none"}, h.LogConfig.Type) {
 		return denied("HostConfig.LogConfig: the driver %q may not be chosen", clip(h.LogConfig.Type))
 	}
-	for name := range h.LogConfig.Config {
+	for name, value := range h.LogConfig.Config {
+		if bound, ok := logBounds[name]; ok && !bound.MatchString(value) {
+			return denied("HostConfig.LogConfig: %s=%q: a log has an end", name, clip(value))
+		}
 		if !slices.Contains(logOptions, name) {
 			return denied("HostConfig.LogConfig: the option %q may not be given", clip(name))
 		}

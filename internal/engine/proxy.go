@@ -116,7 +116,7 @@ func (p *Proxy) serve(ctx context.Context, l net.Listener, team string, c *tls.C
 	}
 	stop := context.AfterFunc(ctx, func() {
 		if err := server.Close(); err != nil {
-			p.Log.Debug("close", "err", err)
+			p.Log.Debug("close", slog.Any("err", err))
 		}
 	})
 	defer stop()
@@ -145,7 +145,7 @@ func (p *Proxy) handler(team string) http.Handler {
 			err = q.serve()
 		}
 		if err != nil {
-			q.refuse(err)
+			q.refuse(err) //nolint:contextcheck // a request bears its context
 		}
 	})
 }
@@ -257,11 +257,11 @@ func (q *request) allow(rule, format string, args ...any) error {
 func (q *request) refuse(err error) {
 	if fault.Is(err, fault.Denied) && !q.tells {
 		if err := q.record(verdict.Denied, "engine", q.r.Method+" "+clip(q.r.RequestURI)+": "+err.Error()); err != nil {
-			q.p.Log.Error("record a denial", "err", err)
+			q.p.Log.Error("record a denial", slog.Any("err", err))
 		}
 	}
 	if q.answered {
-		q.p.Log.Info("request ended", "method", q.r.Method, "path", q.target.path(), "err", err)
+		q.p.Log.Info("request ended", slog.String("method", q.r.Method), slog.String("path", q.target.path()), slog.Any("err", err))
 		panic(http.ErrAbortHandler)
 	}
 	var said *engineError
@@ -271,7 +271,7 @@ func (q *request) refuse(err error) {
 	}
 	status, message := explain(err)
 	if status >= http.StatusInternalServerError {
-		q.p.Log.Error("request failed", "method", q.r.Method, "path", q.target.path(), "err", err)
+		q.p.Log.Error("request failed", slog.String("method", q.r.Method), slog.String("path", q.target.path()), slog.Any("err", err))
 	}
 	// What is left of the body is not read: the connection ends with the answer.
 	if q.r.ContentLength != 0 {

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -123,7 +124,7 @@ func (q *request) ending(err error) error {
 		return nil
 	}
 	_, text := explain(err)
-	q.p.Log.Error("after a stream", "path", q.target.path(), "err", err)
+	q.p.Log.Error("after a stream", slog.String("path", q.target.path()), slog.Any("err", err))
 	data, err := json.Marshal(map[string]any{"error": text, "errorDetail": map[string]string{"message": text}})
 	if err != nil {
 		return fault.As(fault.Internal, err)
@@ -352,7 +353,7 @@ func (q *request) keepLoaded(ids []string, named []archived) error {
 			if i >= len(ids) || len(ids) != len(named) {
 				return fault.Errorf(fault.Unavailable, "the engine loaded %d images of %d: no names were given", len(ids), len(named))
 			}
-			repo, tag, _ := cutTag(name)
+			repo, tag := cutTag(name)
 			full, err := q.claimName(repo, tag)
 			if err != nil {
 				return err
@@ -369,10 +370,10 @@ func (q *request) keepLoaded(ids []string, named []archived) error {
 }
 
 // cutTag splits "repo:tag" at the colon after the last slash.
-func cutTag(name string) (repo, tag string, ok bool) {
+func cutTag(name string) (repo, tag string) {
 	i := strings.LastIndex(name, ":")
 	if i < 0 || strings.Contains(name[i:], "/") {
-		return name, "", false
+		return name, ""
 	}
-	return name[:i], name[i+1:], true
+	return name[:i], name[i+1:]
 }

@@ -16,6 +16,7 @@ type query struct{ url.Values }
 type route struct {
 	method   string
 	pattern  string // "{x}" is one segment, "{x...}" one or more
+	parts    []string
 	query    params
 	do       func(*request) error
 	open     bool // needs no team
@@ -32,7 +33,7 @@ func (p *Proxy) find(method string, segments []string) (*route, match, error) {
 	known := false
 	for i := range p.routes {
 		r := &p.routes[i]
-		name, ok := fits(strings.Split(r.pattern, "/"), segments)
+		name, ok := fits(r.parts, segments)
 		if !ok {
 			continue
 		}
@@ -81,7 +82,11 @@ const anyQuery params = "\x00"
 
 // table returns every route.
 func table() []route {
-	return slices.Concat(systemRoutes(), containerRoutes(), execRoutes(), imageRoutes(), buildRoutes(), volumeRoutes(), networkRoutes(), refusedRoutes())
+	all := slices.Concat(systemRoutes(), containerRoutes(), execRoutes(), imageRoutes(), buildRoutes(), volumeRoutes(), networkRoutes(), refusedRoutes())
+	for i := range all {
+		all[i].parts = strings.Split(all[i].pattern, "/")
+	}
+	return all
 }
 
 // refusedRoutes are what engines have and teams do not, each with a reason.

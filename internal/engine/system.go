@@ -107,7 +107,7 @@ func (q *request) auth() error {
 	if err := q.admit(ActionRun); err != nil {
 		return err
 	}
-	o, err := jsonBody(http.MethodPost, "auth", nil, body)
+	o, err := jsonBody("auth", nil, body)
 	if err != nil {
 		return err
 	}
@@ -116,7 +116,7 @@ func (q *request) auth() error {
 }
 
 func (q *request) distribution() error {
-	if _, err := imageName(q.name); err != nil {
+	if err := imageName(q.name); err != nil {
 		return err
 	}
 	if err := q.admit(ActionRun); err != nil {

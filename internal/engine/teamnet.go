@@ -77,7 +77,7 @@ func (q *request) findTeamNetwork() (string, error) {
 	case err != nil && !isStatus(err, http.StatusNotFound):
 		return "", err
 	}
-	o, err := jsonBody(http.MethodPost, "networks/create", nil, createdNetwork{
+	o, err := jsonBody("networks/create", nil, createdNetwork{
 		CheckDuplicate: true,
 		CreateRequest:  network.CreateRequest{Name: name, Driver: "bridge", Labels: map[string]string{networkLabel: q.team}},
 	})

@@ -101,7 +101,7 @@ func (q *request) makeVolume(v volume.CreateRequest, answer *map[string]any) err
 	if err := q.allow("volume", "create volume %q", v.Name); err != nil {
 		return err
 	}
-	o, err := jsonBody(http.MethodPost, "volumes/create", nil, v)
+	o, err := jsonBody("volumes/create", nil, v)
 	if err != nil {
 		return err
 	}

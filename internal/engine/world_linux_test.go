@@ -250,7 +250,7 @@ func startEngine(t testing.TB, flags ...string) (*dockerd, func()) {
 			need(t, "%s", program)
 		}
 	}
-	dir, err := os.MkdirTemp("/var/tmp", "ple")
+	dir, err := os.MkdirTemp("/var/tmp", "ple") //nolint:usetesting // whose names are too long for sockets
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -384,7 +384,7 @@ type harbour struct {
 
 func open(t testing.TB, d *dockerd, guard *memory) *harbour {
 	t.Helper()
-	dir, err := os.MkdirTemp("/var/tmp", "plh")
+	dir, err := os.MkdirTemp("/var/tmp", "plh") //nolint:usetesting // whose names are too long for sockets
 	if err != nil {
 		t.Fatal(err)
 	}
