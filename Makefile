@@ -22,8 +22,9 @@ test: build images ## run every test, the demo as the last
 battery: tools ## attack real engines, and try that what people do still works (root; about four minutes)
 	@$(WITH_TOOLS) PLIMSOLL_BATTERY=1 go test -count=1 -timeout=9m ./internal/tools/engines ./internal/tools/battery
 
-build: tools ## build bin/plimsoll
-	@$(WITH_TOOLS) go build -trimpath -o bin/ ./cmd/...
+build: tools ## build bin/plimsoll, and the runtime that an engine starts several times for a container
+	@$(WITH_TOOLS) go build -trimpath -o bin/ ./cmd/plimsoll
+	@$(WITH_TOOLS) CGO_ENABLED=0 go build -trimpath -ldflags "-s -w" -o bin/ ./cmd/plimsoll-runtime
 
 bench: build ## measure against the bars and the peers (downloads 1 GB and builds syft once)
 	@$(WITH_TOOLS) go run ./internal/tools/harbour $(CACHE) big mix single even huge

@@ -243,6 +243,7 @@ func (n *creation) start() error {
 	if limits == nil {
 		limits = []specs.POSIXRlimit{}
 	}
+	n.attended = n.call.name == "run"
 	var err error
 	n.code, err = n.supervise(path, args, limits)
 	return err

@@ -93,7 +93,7 @@ func (b *bench) starter(ctx context.Context, name string, root []byte) (*starter
 		if program, err = exec.LookPath("runc"); err != nil {
 			return s, err
 		}
-	} else if err := b.runtimeFor(ctx, host, program); err != nil {
+	} else if err := runtimeFor(ctx, host, program); err != nil {
 		return s, err
 	}
 	timer := filepath.Join(host.Dir, "timer")
@@ -140,6 +140,3 @@ func (s *starter) run(ctx context.Context, counts bool) error {
 	}
 	return nil
 }
-
-// runtimeFor puts the runtime where the host finds it.
-func (b *bench) runtimeFor(_ context.Context, _ *engines.Host, _ string) error { return nil }
