@@ -89,10 +89,14 @@ type thing struct {
 	Made time.Time `json:"made,omitzero"`
 }
 
-// Kinds of things that this package knows; all but the first only it claims.
+// Kinds of things that this package knows; all but the first two only it claims.
 const (
+	kindVolume  = "volume"  // by name, as the proxy claims it
 	kindExec    = "exec"    // a process that somebody runs in a container, by the engine's ID
 	kindJoin    = "join"    // "HOLDER JOINER": JOINER runs with HOLDER's IDs
 	kindEnded   = "ended"   // a holder that is gone and whose IDs others still have
 	kindProject = "project" // the name is a number for storage quotas
 )
+
+// nobody has the things of the guard's own.
+const nobody = "-"
