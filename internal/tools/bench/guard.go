@@ -32,7 +32,7 @@ func runtimeFor(ctx context.Context, host *engines.Host, program string) error {
 	if out, err := build.CombinedOutput(); err != nil {
 		return fmt.Errorf("build runtime: %w\n%s", err, out)
 	}
-	if err := os.Mkdir(host.Path("/run/plimsoll"), 0o711); err != nil { //nolint:gosec // entered by every container's first process
+	if err := os.Mkdir(host.Path("/run/plimsoll"), 0o711); err != nil { // entered by every container's first process
 		return err
 	}
 	runc, err := exec.LookPath("runc")
