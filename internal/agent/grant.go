@@ -170,7 +170,7 @@ func (a *Agent) step(ctx context.Context, l Law, q *protocol.Question, b Build, 
 		return nil, err
 	}
 	s.record = &c
-	s.engine(a.docker, q.ID, w.anonymous())
+	s.engine(a.docker, q.ID, a.unclaimed(s.team, w.anonymous()))
 	return base, nil
 }
 
@@ -210,7 +210,7 @@ func (a *Agent) nobodys(ctx context.Context, l Law, q *protocol.Question, s *sub
 	w, err := a.docker.container(q.ID)
 	switch {
 	case err == nil:
-		s.engine(a.docker, q.ID, w.anonymous())
+		s.engine(a.docker, q.ID, a.unclaimed(s.team, w.anonymous()))
 		ask.Config = w.Image
 		return a.Judge(ctx, ask)
 	case !fault.Is(err, fault.NotFound) || a.config.Containerd == "":
@@ -361,7 +361,7 @@ func (a *Agent) Deleted(ctx context.Context, q *protocol.Question) error {
 	}
 	defer a.turn(me)()
 	if a.joined(me) {
-		return a.Claim(kindEnded, me, "-")
+		return a.Claim(kindEnded, me, nobody)
 	}
 	return a.free(ctx, me)
 }

@@ -32,7 +32,15 @@ const (
 	maxThings     = 200_000
 	maxRecord     = 256 << 10 // bytes of a file
 	maxKept       = 16 << 20  // bytes of a kept image's documents, in base64
+	maxFleeting   = 10_000    // things of a team that are not written down
 )
+
+// bounds are how much is remembered. No team has more than its part of it: what
+// one makes without end must not keep the others from making anything.
+type bounds struct{ containers, things, fleeting int }
+
+// part of what is remembered that one team can have.
+const part = 4
 
 // Folders of the memory.
 const (
@@ -48,6 +56,7 @@ const (
 type Memory struct {
 	root *os.Root
 	lock *durable.Lock
+	most bounds
 
 	// writing keeps two writes of one file apart, by a part of its name's hash.
 	// Whoever needs both takes it before mu.
@@ -59,7 +68,7 @@ type Memory struct {
 	things     map[string]thing           // by file
 	joins      map[string]map[string]bool // holder → who runs with its IDs
 	fleeting   map[thing]string           // of kinds that are not written down, by kind and name
-	oldest     []thing                    // of them, in the order in which they came
+	oldest     map[string][]thing         // of them, by team, in the order in which they came
 }
 
 // OpenMemory reads what the folder dir holds, and makes it if needed. The caller
@@ -84,7 +93,8 @@ func OpenMemory(ctx context.Context, dir string) (*Memory, error) {
 	}
 	m := &Memory{
 		root: root, lock: lock, containers: map[string]*Container{}, images: map[ref.Digest]*Image{},
-		things: map[string]thing{}, joins: map[string]map[string]bool{}, fleeting: map[thing]string{},
+		things: map[string]thing{}, joins: map[string]map[string]bool{}, fleeting: map[thing]string{}, oldest: map[string][]thing{},
+		most: bounds{maxContainers, maxThings, maxFleeting},
 	}
 	if err := m.load(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("the guard's memory: %w", err), m.Close())
@@ -214,13 +224,13 @@ func (m *Memory) Created(c Container) error {
 	}
 	defer m.alone(c.file())()
 	m.mu.RLock()
-	old, full := m.containers[c.ID], len(m.containers) >= maxContainers
+	old, full := m.containers[c.ID], m.fullOfContainers(c.Team)
 	m.mu.RUnlock()
 	if old != nil && old.Team != c.Team {
 		return fault.Errorf(fault.Conflict, "container %s is another team's", c.ID)
 	}
-	if old == nil && full {
-		return fault.Errorf(fault.Unavailable, "%d containers are remembered: no more", maxContainers)
+	if old == nil && full != nil {
+		return full
 	}
 	c.Volumes = slices.Clone(c.Volumes)
 	if err := m.write(c.file(), &c); err != nil {
@@ -230,6 +240,32 @@ func (m *Memory) Created(c Container) error {
 	defer m.mu.Unlock()
 	m.containers[c.ID] = &c
 	return nil
+}
+
+// fullOfContainers returns why no other container of the team is remembered, nil
+// if it is. Its own are counted only when they could be too many.
+func (m *Memory) fullOfContainers(team string) error {
+	all, ours := len(m.containers), 0
+	if all >= m.most.containers {
+		return fault.Errorf(fault.Unavailable, "%d containers are remembered: no more", all)
+	}
+	if all < m.most.containers/part {
+		return nil
+	}
+	for _, c := range m.containers {
+		if c.Team == team {
+			ours++
+		}
+	}
+	return tooMany("containers", team, ours, m.most.containers/part)
+}
+
+func tooMany(what, team string, have, most int) error {
+	if have < most {
+		return nil
+	}
+	err := fault.Errorf(fault.Unavailable, "%d %s of team %q are remembered: no more", have, what, team)
+	return fault.Hint(err, "remove those that are not needed any more: docker system prune")
 }
 
 // Container returns what is remembered of a container, NotFound if nothing.
@@ -393,7 +429,7 @@ func (m *Memory) set(file string, t thing) {
 }
 
 // Claim says that a thing is the team's: Conflict if it is another's. Execs are
-// remembered as long as this process lives, and at most 10,000 of them: they are
+// remembered as long as this process lives, and at most 10,000 of a team: they are
 // made for every command that somebody runs, and end with it.
 func (m *Memory) Claim(kind, name, team string) error {
 	t := thing{kind, name, team, time.Now().UTC()}
@@ -407,15 +443,15 @@ func (m *Memory) Claim(kind, name, team string) error {
 	defer m.alone(file)()
 	m.mu.RLock()
 	old, known := m.things[file]
-	full := len(m.things) >= maxThings
+	full := m.fullOfThings(team)
 	m.mu.RUnlock()
 	switch {
 	case known && old.Team == team:
 		return nil
 	case known:
 		return fault.Errorf(fault.Conflict, "%s %.80q is another team's", kind, name)
-	case full:
-		return fault.Errorf(fault.Unavailable, "%d things are remembered: no more", maxThings)
+	case full != nil:
+		return full
 	}
 	if err := m.write(file, t); err != nil {
 		return err
@@ -426,8 +462,22 @@ func (m *Memory) Claim(kind, name, team string) error {
 	return nil
 }
 
-// maxFleeting bounds the things that are not written down.
-const maxFleeting = 10_000
+// fullOfThings is like fullOfContainers.
+func (m *Memory) fullOfThings(team string) error {
+	all, ours := len(m.things), 0
+	if all >= m.most.things {
+		return fault.Errorf(fault.Unavailable, "%d things are remembered: no more", all)
+	}
+	if all < m.most.things/part || team == nobody {
+		return nil
+	}
+	for _, t := range m.things {
+		if t.Team == team {
+			ours++
+		}
+	}
+	return tooMany("things", team, ours, m.most.things/part)
+}
 
 func (m *Memory) claimFleeting(t thing) error {
 	key := thing{Kind: t.Kind, Name: t.Name}
@@ -440,10 +490,12 @@ func (m *Memory) claimFleeting(t thing) error {
 		return nil
 	}
 	m.fleeting[key] = t.Team
-	if m.oldest = append(m.oldest, key); len(m.oldest) > maxFleeting {
-		delete(m.fleeting, m.oldest[0])
-		m.oldest = slices.Delete(m.oldest, 0, 1)
+	ours := append(m.oldest[t.Team], key)
+	if len(ours) > m.most.fleeting {
+		delete(m.fleeting, ours[0])
+		ours = slices.Delete(ours, 0, 1)
 	}
+	m.oldest[t.Team] = ours
 	return nil
 }
 
@@ -461,14 +513,37 @@ func (m *Memory) Owner(kind, name string) (team string, err error) {
 	return "", fault.Errorf(fault.NotFound, "%s %.80q is nobody's here", kind, name)
 }
 
+// unclaimed returns those of the volumes that are no other team's than the given one,
+// by itself or as a container's.
+func (m *Memory) unclaimed(team string, volumes []string) []string {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	others := map[string]bool{}
+	for _, c := range m.containers {
+		if c.Team != team {
+			for _, v := range c.Volumes {
+				others[v] = true
+			}
+		}
+	}
+	return slices.DeleteFunc(slices.Clone(volumes), func(name string) bool {
+		t, known := m.things[(&thing{Kind: kindVolume, Name: name}).file()]
+		return others[name] || known && t.Team != team
+	})
+}
+
 // Disown forgets whose a thing is.
 func (m *Memory) Disown(kind, name string) error {
 	t := thing{Kind: kind, Name: name}
 	if kind == kindExec {
 		m.mu.Lock()
 		defer m.mu.Unlock()
+		team := m.fleeting[t]
 		delete(m.fleeting, t)
-		m.oldest = slices.DeleteFunc(m.oldest, func(o thing) bool { return o == t })
+		m.oldest[team] = slices.DeleteFunc(m.oldest[team], func(o thing) bool { return o == t })
+		if len(m.oldest[team]) == 0 {
+			delete(m.oldest, team)
+		}
 		return nil
 	}
 	file := t.file()

@@ -93,11 +93,15 @@ type thing struct {
 	Made time.Time `json:"made,omitzero"`
 }
 
-// Kinds of things that this package knows; all but the first only it claims.
+// Kinds of things that this package knows; all but the first two only it claims.
 const (
+	kindVolume  = "volume"  // by name, as the proxy claims it
 	kindExec    = "exec"    // a process that somebody runs in a container, by the engine's ID
 	kindJoin    = "join"    // "HOLDER JOINER": JOINER runs with HOLDER's IDs
 	kindEnded   = "ended"   // a holder that is gone and whose IDs others still have
 	kindProject = "project" // a team's number for storage quotas; the name is the team's
 	kindLeft    = "left"    // the name is the number for quotas of a container that is gone
 )
+
+// nobody has the things of the guard's own.
+const nobody = "-"

@@ -140,7 +140,7 @@ func TestTheRuntimeIsLight(t *testing.T) {
 		t.Fatalf("%s does not start the shim: %q", main, deps)
 	}
 	for _, dep := range deps {
-		for _, heavy := range []string{"net/http", "crypto/tls", "database/sql", "modernc.org/", "google.golang.org/", "github.com/google/cel-go", "github.com/moby/moby", "gopkg.in/", "go.yaml.in/"} {
+		for _, heavy := range []string{"net/http", "crypto/tls", "database/sql", "modernc.org/", "google.golang.org/", "github.com/google/cel-go", "github.com/moby/moby", "regexp", "github.com/opencontainers/go-digest", "github.com/opencontainers/image-spec", "gopkg.in/", "go.yaml.in/"} {
 			if dep == strings.TrimSuffix(heavy, "/") || strings.HasPrefix(dep, strings.TrimSuffix(heavy, "/")+"/") {
 				t.Errorf("%s needs %s", main, dep)
 			}

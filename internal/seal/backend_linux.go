@@ -93,7 +93,7 @@ func version(out string) (name string, major, minor int, ok bool) {
 	}
 	a, err := strconv.ParseUint(first, 10, 16)
 	b, err2 := strconv.ParseUint(second, 10, 16)
-	return name, int(a), int(b), err == nil && err2 == nil //nolint:gosec // 16 bits
+	return name, int(a), int(b), err == nil && err2 == nil
 }
 
 // command returns the runtime's arguments that make and start the container in

@@ -115,7 +115,11 @@ type way struct {
 
 // judge says how what fd is open on, at the real path, is mounted.
 func (b *binder) judge(m rewrite.Mount, real string, fd int) (way, error) {
-	if slices.ContainsFunc(b.grant.Own, func(dir string) bool { return within(real, dir) }) || b.ofJoined(m.Destination, real) {
+	inOwn := func(dir string) bool { return within(real, dir) }
+	if own, shared := slices.ContainsFunc(b.grant.Own, inOwn), slices.ContainsFunc(b.shared, inOwn); own || shared {
+		if !given(m.Destination, real, own) {
+			return way{}, fault.Errorf(fault.Denied, "%q is among what the engine keeps about the container, which may not have it", real)
+		}
 		return way{readOnly: m.ReadOnly, memory: m.Destination == "/dev/shm"}, nil
 	}
 	volume, err := b.volume(real, fd)
@@ -131,12 +135,20 @@ func (b *binder) judge(m rewrite.Mount, real string, fd int) (way, error) {
 	return way{readOnly: readOnly, host: true}, err
 }
 
-// sharedFiles are what a container that joins another's namespaces has from it.
-var sharedFiles = []string{"/etc/hosts", "/etc/hostname", "/etc/resolv.conf", "/dev/shm"}
+// sharedFiles are what a container has from its engine, and what another has from
+// it that joins its namespaces; ownFiles are what only itself has.
+var (
+	sharedFiles = []string{"/etc/hosts", "/etc/hostname", "/etc/resolv.conf", "/dev/shm"}
+	ownFiles    = []string{"/run/.containerenv"}
+)
 
-func (b *binder) ofJoined(destination, real string) bool {
-	return slices.Contains(sharedFiles, destination) && path.Base(real) == path.Base(destination) &&
-		slices.ContainsFunc(b.shared, func(dir string) bool { return within(real, dir) })
+// given reports whether a file or folder that an engine keeps for a container is
+// one that it gives to it, by name and place. Beside them lie its records of the
+// container. A link in a folder that the profile allows to be mounted can lead
+// there, and whoever changes these tells the engine, which is root, what to do.
+func given(destination, real string, own bool) bool {
+	return path.Base(real) == path.Base(destination) &&
+		(slices.Contains(sharedFiles, destination) || own && slices.Contains(ownFiles, destination))
 }
 
 // dataFolder is where a named volume's files lie in its folder.

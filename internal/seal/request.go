@@ -16,10 +16,10 @@ type Request struct {
 	Team    string
 	Profile profile.Profile
 	Image   Image    // what the image says about its process
-	Args    []string       // instead of the image's command
-	Env     []string       // "K=V", over the image's
-	Workdir string         // instead of the image's
-	User    string         // instead of the image's: a name or number, or two with a colon
+	Args    []string // instead of the image's command
+	Env     []string // "K=V", over the image's
+	Workdir string   // instead of the image's
+	User    string   // instead of the image's: a name or number, or two with a colon
 	Mounts  []Mount
 }
 

@@ -25,12 +25,12 @@ func BenchmarkCalls(b *testing.B) {
 			if name != "delete" {
 				id = "none" // whose runtime would be runc itself
 			}
-			median(b, func() { _ = exec.Command(h.bin, append(slices.Concat([]string{"--root", h.root}, args), id)...).Run() }) //nolint:noctx // ends at once
+			median(b, func() { _ = exec.Command(h.bin, append(slices.Concat([]string{"--root", h.root}, args), id)...).Run() })
 		})
 		h.configure(map[string]any{"guard": filepath.Join(h.dir, "guard"), "state": h.state, "runtimes": map[string]string{"runc": runc}})
 		_, _ = h.call("delete", "--force", c.id)
 	}
-	b.Run("nothing", func(b *testing.B) { median(b, func() { _ = exec.Command(ended).Run() }) }) //nolint:noctx // ends at once
+	b.Run("nothing", func(b *testing.B) { median(b, func() { _ = exec.Command(ended).Run() }) })
 }
 
 // median reports the median of what f takes.
@@ -59,7 +59,7 @@ func BenchmarkRun(b *testing.B) {
 			c := h.container(merged, "true")
 			c.write()
 			median(b, func() {
-				cmd := exec.Command(program, "--root", h.root, "run", "--bundle", c.dir, c.id) //nolint:noctx // ends at once
+				cmd := exec.Command(program, "--root", h.root, "run", "--bundle", c.dir, c.id)
 				cmd.Stderr = os.Stderr
 				if err := cmd.Run(); err != nil {
 					b.Fatal(err)

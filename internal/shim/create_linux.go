@@ -249,6 +249,7 @@ func (n *creation) start() error {
 	if limits == nil {
 		limits = []specs.POSIXRlimit{}
 	}
+	n.attended = n.call.name == "run"
 	var err error
 	n.code, err = n.supervise(path, args, limits)
 	return err
@@ -259,11 +260,12 @@ func (n *creation) start() error {
 func (n *creation) undo() error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(n.ctx), n.shim.config.deadline())
 	defer cancel()
-	var err error
 	if n.groups {
-		err = n.emptyGroups(ctx, n.made.Grant.Team, n.id)
+		if err := n.emptyGroups(ctx, n.made.Grant.Team, n.id); err != nil {
+			return errors.Join(err, n.held.Release()) // its IDs are not another's while something runs with them
+		}
 	}
-	err = errors.Join(err, n.held.Remove())
+	err := n.held.Remove()
 	if n.build.Grant != nil {
 		n.tell(ctx, n.call.state(), n.id)
 	}

@@ -37,7 +37,7 @@ func newEngine(t testing.TB) *engine {
 		h.must(os.MkdirAll(filepath.Join(e.home, dir), 0o711))
 	}
 	e.system("ip", "link", "add", e.bridge, "type", "bridge")
-	t.Cleanup(func() { _ = exec.Command("ip", "link", "del", e.bridge).Run() }) //nolint:noctx // the test's context has ended
+	t.Cleanup(func() { _ = exec.Command("ip", "link", "del", e.bridge).Run() })
 	e.system("ip", "addr", "add", "10.231.77.1/24", "dev", e.bridge)
 	e.system("ip", "link", "set", e.bridge, "up")
 	t.Cleanup(e.unmount)

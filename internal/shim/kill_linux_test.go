@@ -107,6 +107,40 @@ func TestKilledContainer(t *testing.T) {
 	}
 }
 
+// TestIDsStayTakenWhileSomethingRuns has a create fail whose control group holds a
+// process that does not end: the guard must not give its IDs to another.
+func TestIDsStayTakenWhileSomethingRuns(t *testing.T) {
+	const freezer = "/sys/fs/cgroup/freezer"
+	if _, err := os.Stat(freezer + "/cgroup.procs"); err != nil {
+		t.Skip("a frozen process ends when it is killed, except under control groups of version 1")
+	}
+	h := newHost(t)
+	h.configure(map[string]any{"guard": filepath.Join(h.dir, "guard"), "state": h.state, "deadline": "300ms", "runtimes": map[string]string{"runc": runc}})
+	b := h.container(h.image(), "echo started")
+	b.mount(map[string]any{"destination": "/m", "type": "bind", "source": filepath.Join(h.dir, "none"), "options": []string{"rbind"}})
+	b.write()
+	sleep := exec.CommandContext(t.Context(), "sleep", "1000")
+	h.must(sleep.Start())
+	group := filepath.Join(freezer, "plimsoll", team, b.id)
+	h.must(os.MkdirAll(group, 0o755))
+	set := func(file, value string) { h.must(os.WriteFile(filepath.Join(group, file), []byte(value), 0o600)) }
+	set("cgroup.procs", strconv.Itoa(sleep.Process.Pid))
+	set("freezer.state", "FROZEN")
+	out, err := h.call("create", "--bundle", b.dir, b.id)
+	if err == nil || !strings.Contains(out, "do not end") {
+		t.Errorf("%v: %s", err, out)
+	}
+	if got := h.asked(protocol.Deleted); len(got) != 0 {
+		t.Errorf("the guard was told that nothing runs: %+v", got)
+	}
+	set("freezer.state", "THAWED")
+	_ = sleep.Wait()
+	if out, err := h.container(h.image(), "echo next").run(); err != nil || out != "next\n" {
+		t.Fatalf("%v: %s", err, out)
+	}
+	h.clean(nil)
+}
+
 func TestCrun(t *testing.T) {
 	need(t, "crun")
 	h := newHost(t)

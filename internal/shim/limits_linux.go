@@ -54,6 +54,12 @@ func limited(g *protocol.Grant) bool {
 // is joined the rules of its owner stay, which must be the same.
 func (n *creation) limitEgress() error {
 	g := n.build.Grant
+	joins := joinsNetwork(n.asked.Linux.Namespaces)
+	if joins {
+		if err := n.sharesEgress(); err != nil {
+			return err
+		}
+	}
 	if !limited(g) {
 		return nil
 	}
@@ -66,12 +72,7 @@ func (n *creation) limitEgress() error {
 	if _, err := rules(g); err != nil {
 		return err
 	}
-	if joinsNetwork(n.asked.Linux.Namespaces) {
-		for _, w := range n.build.Spaces.With {
-			if !sameEgress(&w.Grant, g) {
-				return fault.Errorf(fault.Denied, "the network of container %q has other destinations than this container's profile", w.ID)
-			}
-		}
+	if joins {
 		return nil
 	}
 	program, err := os.Readlink("/proc/self/exe")
@@ -79,6 +80,17 @@ func (n *creation) limitEgress() error {
 		return err
 	}
 	n.build.Hook = &specs.Hook{Path: program, Args: []string{program, "--root=" + n.call.state(), hookName}}
+	return nil
+}
+
+// sharesEgress refuses to join a network whose rules are not this container's too,
+// even if this one has none: its capabilities may let it change those of the other.
+func (n *creation) sharesEgress() error {
+	for _, w := range n.build.Spaces.With {
+		if !sameEgress(&w.Grant, n.build.Grant) {
+			return fault.Errorf(fault.Denied, "the network of container %q has other destinations than this container's profile", w.ID)
+		}
+	}
 	return nil
 }
 

@@ -11,7 +11,7 @@ import (
 
 // TestEgress runs a container with a list of destinations: its network namespace
 // has the rules before its first process runs, and a second one in it cannot
-// bring others.
+// bring others, or take them away.
 func TestEgress(t *testing.T) {
 	need(t, "nft", "nsenter")
 	if out, err := exec.CommandContext(t.Context(), "nft", "list", "tables").CombinedOutput(); err != nil {
@@ -31,15 +31,24 @@ func TestEgress(t *testing.T) {
 	if err != nil || !strings.Contains(string(rules), "table inet plimsoll") || !strings.Contains(string(rules), "5432") {
 		t.Errorf("%v: %s", err, rules)
 	}
-	h.give(func(g *protocol.Grant) {
-		g.Profile.Network.Egress, g.Egress = []string{"0.0.0.0/0:80"}, []string{"0.0.0.0/0:80"}
-	})
-	other := h.container(h.image(), "echo started")
-	other.set([]any{
-		map[string]any{"type": "network", "path": "/proc/" + b.pid() + "/ns/net"}, map[string]any{"type": "pid"},
-		map[string]any{"type": "ipc"}, map[string]any{"type": "uts"}, map[string]any{"type": "mount"},
-	}, "linux", "namespaces")
-	other.refused("other destinations")
+	for _, give := range []func(*protocol.Grant){
+		func(g *protocol.Grant) {
+			g.Profile.Network.Egress, g.Egress = []string{"0.0.0.0/0:80"}, []string{"0.0.0.0/0:80"}
+		},
+		// Bounded nowhere itself, it could take the rules of the first away.
+		func(g *protocol.Grant) { g.Profile.Capabilities = []string{"NET_ADMIN"} },
+	} {
+		h.give(give)
+		other := h.container(h.image(), "echo started")
+		other.set([]any{
+			map[string]any{"type": "network", "path": "/proc/" + b.pid() + "/ns/net"},
+			map[string]any{"type": "pid"},
+			map[string]any{"type": "ipc"},
+			map[string]any{"type": "uts"},
+			map[string]any{"type": "mount"},
+		}, "linux", "namespaces")
+		other.refused("other destinations")
+	}
 	if out, err := h.call("delete", "--force", b.id); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}

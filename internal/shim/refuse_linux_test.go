@@ -25,6 +25,9 @@ func TestRefused(t *testing.T) {
 	h := newHost(t)
 	h.must(os.MkdirAll(filepath.Join(h.dir, "share"), 0o755))
 	h.must(os.WriteFile(filepath.Join(h.dir, "file"), nil, 0o644))
+	h.must(os.MkdirAll(filepath.Join(h.dir, "kept"), 0o711))
+	h.must(os.WriteFile(filepath.Join(h.dir, "kept/config.v2.json"), nil, 0o644))
+	h.must(os.Symlink("kept", filepath.Join(h.dir, "link")))
 	bind := func(b *bundle, source string, options ...string) {
 		b.mount(map[string]any{"destination": "/m", "type": "bind", "source": source, "options": append([]string{"rbind"}, options...)})
 	}
@@ -56,6 +59,14 @@ func TestRefused(t *testing.T) {
 		{name: "bind that is protected", give: func(g *protocol.Grant) {
 			g.Profile.Mounts, g.Protected = mountsOf(h.dir), []string{filepath.Join(h.dir, "share")}
 		}, spoil: func(b *bundle) { bind(b, filepath.Join(h.dir, "share")) }, want: "no container may reach"},
+		{name: "what the engine keeps about the container, through a link", give: func(g *protocol.Grant) {
+			g.Profile.Mounts, g.Own = mountsOf(h.dir), []string{filepath.Join(h.dir, "kept")}
+		}, spoil: func(b *bundle) { bind(b, filepath.Join(h.dir, "link")) }, want: "may not have it"},
+		{name: "the engine's record in the place of a file that it gives", give: func(g *protocol.Grant) {
+			g.Profile.Mounts, g.Own = mountsOf(h.dir), []string{filepath.Join(h.dir, "kept")}
+		}, spoil: func(b *bundle) {
+			b.mount(map[string]any{"destination": "/etc/hosts", "type": "bind", "source": filepath.Join(h.dir, "kept/config.v2.json"), "options": []string{"rbind"}})
+		}, want: "may not have it"},
 		{name: "writing to what may be read", give: func(g *protocol.Grant) { g.Profile.Mounts = []profile.Mount{{Path: h.dir + "/**"}} }, spoil: func(b *bundle) { bind(b, filepath.Join(h.dir, "share")) }, want: "read only"},
 		{name: "storage", give: func(g *protocol.Grant) { g.Profile.Storage, g.Project = 1<<30, 7 }, want: "storage cannot be enforced"},
 		{name: "storage without a project", give: func(g *protocol.Grant) { g.Profile.Storage = 1 << 30 }, want: "storage that cannot be counted"},

@@ -25,6 +25,8 @@ type shim struct {
 	config *config
 	grants seal.Grants
 	code   int // exit code, if there is no error
+
+	attended bool // the call runs a container to its end, which gets this process's signals
 }
 
 // Main carries out a call of the runtime; args are without the program's name. It

@@ -26,9 +26,6 @@ func (s *shim) supervise(path string, args []string, limits []specs.POSIXRlimit)
 	if err := keepNothing(); err != nil {
 		return 0, err
 	}
-	signals := make(chan os.Signal, 16)
-	signal.Notify(signals, passedOn...)
-	defer signal.Stop(signals)
 	// Package os would start a process to find out whether processes have
 	// descriptors, and another goroutine for the context, which nobody ends.
 	pid, err := syscall.ForkExec(path, slices.Concat([]string{path}, args), &syscall.ProcAttr{
@@ -45,6 +42,29 @@ func (s *shim) supervise(path string, args []string, limits []specs.POSIXRlimit)
 			return 0, errors.Join(err, waitErr)
 		}
 	}
+	if err := s.attend(pid); err != nil {
+		return 0, err
+	}
+	status, err := waitFor(pid)
+	if err != nil {
+		return 0, err
+	}
+	if status.Signaled() {
+		return 128 + int(status.Signal()), nil
+	}
+	return status.ExitStatus(), nil
+}
+
+// attend waits until a runtime has ended, and leaves its number taken. Meanwhile
+// one that runs a container gets the signals for it: other calls are short, and
+// what they leave when they are killed is put away by the next.
+func (s *shim) attend(pid int) error {
+	if !s.attended {
+		return waitForEnd(pid)
+	}
+	signals := make(chan os.Signal, 16)
+	signal.Notify(signals, passedOn...)
+	defer signal.Stop(signals)
 	done := make(chan struct{})
 	var passing sync.WaitGroup
 	passing.Go(func() {
@@ -59,20 +79,9 @@ func (s *shim) supervise(path string, args []string, limits []specs.POSIXRlimit)
 			}
 		}
 	})
-	err = waitForEnd(pid) // but not its number: signals are for nobody else
-	close(done)
-	passing.Wait()
-	if err != nil {
-		return 0, err
-	}
-	status, err := waitFor(pid)
-	if err != nil {
-		return 0, err
-	}
-	if status.Signaled() {
-		return 128 + int(status.Signal()), nil
-	}
-	return status.ExitStatus(), nil
+	defer passing.Wait()
+	defer close(done)
+	return waitForEnd(pid)
 }
 
 // waitForEnd waits until a child has ended, and leaves its number taken.

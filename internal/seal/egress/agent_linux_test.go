@@ -123,7 +123,7 @@ func (s *server) do(o order, r *report) (err error) {
 	case "ip":
 		b, err := exec.Command("ip", o.Args...).CombinedOutput()
 		if err != nil {
-			return fmt.Errorf("ip %s: %w: %s", strings.Join(o.Args, " "), err, b) //nolint:errorlint // no errno of ours
+			return fmt.Errorf("ip %s: %w: %s", strings.Join(o.Args, " "), err, b)
 		}
 		return nil
 	case "listen":

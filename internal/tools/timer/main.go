@@ -1,8 +1,8 @@
 //go:build linux
 
 // Timer stands before an OCI runtime and writes down how long each of its calls
-// takes: nanoseconds, one line each, appended to the
-// file that was compiled in.
+// takes: nanoseconds and the call's name, one line each, appended to the file that
+// was compiled in.
 //
 // An engine runs it as its runtime. It hands on arguments and streams, and waits:
 // what a container inherits is what it would inherit without.
@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"time"
 )
 
@@ -43,6 +44,16 @@ func run(args []string) (int, error) {
 	if err != nil && !errors.As(err, &exit) {
 		return 0, err
 	}
-	_, err = fmt.Fprintf(f, "%d\n", took.Nanoseconds())
+	_, err = fmt.Fprintf(f, "%d %s\n", took.Nanoseconds(), name(args))
 	return cmd.ProcessState.ExitCode(), err
+}
+
+// name returns the sub-command.
+func name(args []string) string {
+	for _, a := range args {
+		if slices.Contains([]string{"create", "start", "state", "kill", "delete", "exec", "features"}, a) {
+			return a
+		}
+	}
+	return "other"
 }
