@@ -33,10 +33,15 @@ func (m machine) run(ctx context.Context) ([]byte, error) {
 	said, err := cmd.CombinedOutput()
 	out, _ := os.ReadFile(results)
 	if err != nil || len(out) == 0 {
-		kernel, _ := tail(console)
-		return out, errors.Join(fmt.Errorf("the machine: %w: %s\n%s", errors.Join(err, ctx.Err()), said, kernel))
+		return out, fmt.Errorf("the machine: %w: %s\n%s", errors.Join(err, ctx.Err()), said, m.console())
 	}
 	return out, nil
+}
+
+// console returns the end of what the kernel and systemd said.
+func (m machine) console() []byte {
+	said, _ := tail(filepath.Join(m.work, "console"))
+	return said
 }
 
 // tail returns the end of a file.

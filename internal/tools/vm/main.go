@@ -63,7 +63,7 @@ func run(ctx context.Context, args []string) error {
 	}
 	summary, err := judge(out, b.expected)
 	if err != nil {
-		return fmt.Errorf("%w\n%s", err, out)
+		return fmt.Errorf("%w\n%s\n%s", err, out, m.console())
 	}
 	say("%s, in %s", summary, time.Since(began).Round(time.Second))
 	return nil

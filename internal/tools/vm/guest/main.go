@@ -53,7 +53,7 @@ func first() error {
 	}
 	fmt.Fprintf(out, "machine: up after %s\n", uptime())
 	runAll(p.Suites, out)
-	if err := out.Close(); err != nil {
+	if err := drain(out); err != nil {
 		return err
 	}
 	return unix.Exec(manager, []string{manager, "--unit=lane.service", "--log-target=console"}, nil)
@@ -73,7 +73,13 @@ func service() error {
 	}
 	runAll(p.Systemd, out)
 	fmt.Fprintln(out, "machine: done")
-	return out.Close()
+	return drain(out)
+}
+
+// drain waits until everything was sent, whoever else has the line open, and
+// closes it.
+func drain(line *os.File) error {
+	return errors.Join(unix.IoctlSetInt(int(line.Fd()), unix.TCSBRK, 1), line.Close())
 }
 
 func runAll(suites []suite, out io.Writer) {
