@@ -60,6 +60,9 @@ type Config struct {
 	Warn     func(error)      // told what went wrong and did not change an answer; may be called concurrently
 	// InUse reports whether a process runs with IDs of r; nil looks in /proc.
 	InUse func(r idmap.Range) (bool, error)
+	// Unused returns nil if no file on the file system of path bears the number
+	// project, and a Conflict if one does; nil asks the file system.
+	Unused func(path string, project uint32) error
 }
 
 // Agent is the guard's memory with what it answers. It may be used concurrently.
@@ -75,7 +78,9 @@ type Agent struct {
 	busy  map[question]chan struct{} // closed when nobody looks any more
 	turns map[string]*sync.Mutex     // of holders of IDs
 	held  map[string]int             // how many wait for or have a turn
-	quota sync.Mutex                 // numbers for quotas are given out one at a time
+
+	quota    sync.Mutex // storage is given out one at a time
+	lastTurn uint64     // under quota
 
 	began   time.Time
 	granted map[string]time.Time // when IDs were last given to a holder
@@ -112,6 +117,9 @@ func New(c Config) *Agent {
 	}
 	if c.InUse == nil {
 		c.InUse = inUse
+	}
+	if c.Unused == nil {
+		c.Unused = unused
 	}
 	return &Agent{
 		Memory: c.Memory, config: c, docker: docker{c.Docker}, cache: map[question]answer{}, made: map[string]answer{},

@@ -9,7 +9,6 @@ import (
 	"path"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -24,12 +23,6 @@ import (
 
 // Door is the runtime's name in decisions.
 const Door = "runtime"
-
-// Numbers for storage quotas: those of teams, then those of containers.
-const (
-	firstTeamProject = 0x40000000
-	firstProject     = 0x50000000
-)
 
 // Created remembers a container whose image a decision of the last minutes
 // allowed. Conflict if the decision is not known any more, or was about another
@@ -273,7 +266,7 @@ const holderPrefix = "guard-"
 func (a *Agent) grant(ctx context.Context, q *protocol.Question, s *subject, d *verdict.Decision) (*protocol.Grant, error) {
 	g := &protocol.Grant{
 		Team: s.team, Decision: d.ID, Profile: *d.Profile, Own: s.own, VolumeRoots: s.roots, VolumeNames: s.volumes,
-		Volumes: d.Profile.Total.Storage, Protected: a.config.Protected,
+		Protected: a.config.Protected,
 	}
 	var err error
 	var named bool
@@ -288,7 +281,7 @@ func (a *Agent) grant(ctx context.Context, q *protocol.Question, s *subject, d *
 	if g.Disk, err = a.config.Ranges.Team(ctx, s.team); err != nil {
 		return nil, err
 	}
-	if err := a.projects(g, s); err != nil {
+	if err := a.projects(q, g, s); err != nil {
 		return nil, err
 	}
 	if g.IDs, err = a.take(ctx, q, s.team); err != nil {
@@ -378,62 +371,6 @@ func (a *Agent) free(ctx context.Context, holder string) error {
 	defer a.mu.Unlock()
 	delete(a.granted, holder)
 	return nil
-}
-
-// projects gives the container and its team the numbers under which the file
-// system counts what they store, where the profile bounds that.
-func (a *Agent) projects(g *protocol.Grant, s *subject) (err error) {
-	a.quota.Lock()
-	defer a.quota.Unlock()
-	if g.Profile.Total.Storage > 0 {
-		if g.TeamProject, err = a.teamProject(s.team); err != nil {
-			return err
-		}
-	}
-	if g.Profile.Storage == 0 {
-		return nil
-	}
-	if s.record == nil {
-		return fault.Errorf(fault.Denied, "the storage of a container that is not remembered cannot be counted")
-	}
-	if g.Project = s.record.Project; g.Project != 0 {
-		return nil
-	}
-	g.Project = a.freeProject()
-	return a.change(s.record.ID, func(c *Container) { c.Project = g.Project })
-}
-
-// freeProject returns the lowest number that no container has. A container keeps
-// its own as long as it is remembered: what it wrote stays counted under it.
-func (a *Agent) freeProject() uint32 {
-	a.Memory.mu.RLock()
-	defer a.Memory.mu.RUnlock()
-	taken := make(map[uint32]bool, len(a.containers))
-	for _, c := range a.containers {
-		taken[c.Project] = true
-	}
-	n := uint32(firstProject)
-	for taken[n] {
-		n++
-	}
-	return n
-}
-
-func (a *Agent) teamProject(team string) (uint32, error) {
-	all := a.claimed(kindProject)
-	highest := uint32(firstTeamProject)
-	for name, t := range all {
-		n, err := strconv.ParseUint(t.Team, 10, 32)
-		if err != nil || n < firstTeamProject || n >= firstProject {
-			return 0, fault.Errorf(fault.Invalid, "the number for storage of team %q is %q", name, t.Team)
-		}
-		if name == team {
-			return uint32(n), nil
-		}
-		highest = max(highest, uint32(n))
-	}
-	n := highest + 1
-	return n, a.Claim(kindProject, team, strconv.FormatUint(uint64(n), 10))
 }
 
 // ours reports whether IDs are held by a container of the guard's.

@@ -23,7 +23,7 @@ func TestAContainerStarts(t *testing.T) {
 	s := w.registry.add(t, app, "layer")
 	w.make(1, s)
 	g := w.mustStart(1)
-	if g.Team != "payments" || g.Profile.Memory != 64<<20 || g.Profile.Total.PIDs != 100 || g.Project == 0 || g.TeamProject == 0 || g.Volumes != 1<<30 ||
+	if g.Team != "payments" || g.Profile.Memory != 64<<20 || g.Profile.Total.PIDs != 100 || g.Project == 0 || g.TeamProject == 0 || g.Volumes != 4<<30-100<<20 ||
 		!slices.Equal(g.VolumeNames, []string{"data"}) || !slices.Equal(g.Own, []string{filepath.Join(w.docker, "containers", id(1))}) ||
 		!slices.Equal(g.Protected, []string{"/run/plimsoll"}) || !slices.Equal(g.VolumeRoots, []string{filepath.Join(w.docker, "volumes")}) {
 		t.Errorf("granted %+v", g)

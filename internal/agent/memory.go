@@ -263,7 +263,7 @@ func (m *Memory) change(id string, fn func(*Container)) error {
 	return nil
 }
 
-// Removed forgets a container and its number for quotas.
+// Removed forgets a container.
 func (m *Memory) Removed(id string) error {
 	c, err := m.Container(id)
 	if err != nil {

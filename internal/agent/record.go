@@ -23,7 +23,11 @@ type Container struct {
 
 	Seen Seen `json:"seen"`
 	// Project is its number for storage quotas, 0 until it needs one.
+	// Storage is what it may write, in bytes, if that is counted, and Layers the
+	// folder in which the engine keeps its layer.
 	Project uint32 `json:"project,omitempty"`
+	Storage int64  `json:"storage,omitempty"`
+	Layers  string `json:"layers,omitempty"`
 }
 
 // Seen is when evidence was last looked at that lets a container run.
@@ -94,5 +98,6 @@ const (
 	kindExec    = "exec"    // a process that somebody runs in a container, by the engine's ID
 	kindJoin    = "join"    // "HOLDER JOINER": JOINER runs with HOLDER's IDs
 	kindEnded   = "ended"   // a holder that is gone and whose IDs others still have
-	kindProject = "project" // the name is a number for storage quotas
+	kindProject = "project" // a team's number for storage quotas; the name is the team's
+	kindLeft    = "left"    // the name is the number for quotas of a container that is gone
 )

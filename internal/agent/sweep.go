@@ -55,8 +55,14 @@ func (a *Agent) Sweep(ctx context.Context, alive Alive) error {
 			}
 		}
 	}
-	all = append(all, a.sweepRanges(ctx, now))
+	all = append(all, a.sweepRanges(ctx, now), a.sweepNumbers())
 	return errors.Join(all...)
+}
+
+func (a *Agent) sweepNumbers() error {
+	a.quota.Lock()
+	defer a.quota.Unlock()
+	return a.clearLeft()
 }
 
 func (a *Agent) allContainers() []Container {

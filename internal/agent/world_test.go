@@ -51,7 +51,7 @@ teams:
   payments:
     members: {users: [alice], certificates: ["CN=ci"]}
     may: [run, build]
-    total: {cpus: 4, memory: 1GiB, pids: 100, storage: 1GiB}
+    total: {cpus: 4, memory: 1GiB, pids: 100, storage: 4GiB}
     profile: {cpus: 1, memory: 64MiB, pids: 10, storage: 100MiB}
   other:
     members: {users: [bob]}

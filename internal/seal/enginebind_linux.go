@@ -158,7 +158,7 @@ func (b *binder) volume(real string, fd int) (bool, error) {
 		}
 		same, err := sameMount(root, fd)
 		if err == nil && same && b.grant.Volumes != 0 {
-			err = quota.Limit(filepath.Join(root, name, dataFolder), b.grant.TeamProject, b.grant.Volumes)
+			err = quota.Assign(filepath.Join(root, name, dataFolder), b.grant.TeamProject)
 		}
 		return same, err
 	}

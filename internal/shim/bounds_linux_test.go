@@ -119,3 +119,73 @@ func TestTeamTotalCannotBeLifted(t *testing.T) {
 		t.Errorf("60 processes where the team may have 24: %s", out)
 	}
 }
+
+// What a team's containers leave of its total is what its volumes hold together,
+// and whoever starts first does not matter.
+func TestTotalOfStorageIsBounded(t *testing.T) {
+	h := newHost(t)
+	volumes := filepath.Join(h.dir, "volumes")
+	for _, name := range []string{"one", "two"} {
+		h.must(os.MkdirAll(filepath.Join(volumes, name, "_data"), 0o755))
+	}
+	give := func(project uint32, left int64, turn uint64) {
+		h.give(func(g *protocol.Grant) {
+			g.Profile.Storage, g.Project = 8<<20, project
+			g.Profile.Total.Storage, g.TeamProject, g.Volumes, g.Turn = 40<<20, 4300, left, turn
+			g.VolumeRoots, g.VolumeNames = []string{volumes}, []string{"one", "two"}
+		})
+	}
+	fill := func(name, volume, script string) (*bundle, string, error) {
+		merged, _ := h.overlay(name, 1, "")
+		b := h.container(merged, script)
+		b.mount(map[string]any{"type": "bind", "source": filepath.Join(volumes, volume, "_data"), "destination": "/v", "options": []string{"rbind", "rw"}})
+		out, err := b.run()
+		return b, out, err
+	}
+	give(4301, 32<<20, 1)
+	if lack := quota.Supported(h.dir); lack != nil {
+		_, out, err := fill("no", "one", "true")
+		if err == nil || !strings.Contains(out, "project quotas") || os.Getenv("PLIMSOLL_GUEST") != "" {
+			t.Errorf("without quotas the container should be refused: %v: %s", err, out)
+		}
+		return
+	}
+	const write = "dd if=/dev/zero of=/v/big bs=65536 count="
+	if _, out, err := fill("a", "one", write+"160"); err != nil { // 10 MiB of 32
+		t.Fatalf("%v: %s", err, out)
+	}
+	give(4302, 24<<20, 3)
+	_, out, err := fill("b", "two", write+"640") // 40 MiB of the 14 that are left
+	if err == nil || !strings.Contains(out, "No space left") && !strings.Contains(out, "uota exceeded") {
+		t.Errorf("%v: %s", err, out)
+	}
+	if used := h.used(volumes, 4300); used.Bytes > 24<<20 || used.Bytes < 20<<20 {
+		t.Errorf("the volumes hold %+v", used)
+	}
+
+	// An answer that was given before the last one comes late: it raises nothing.
+	give(4303, 32<<20, 2)
+	if _, out, err := fill("c", "one", "true"); err != nil {
+		t.Errorf("%v: %s", err, out)
+	}
+	if used := h.used(volumes, 4300); used.MaxBytes > 24<<20 {
+		t.Errorf("an older answer has raised the limit: %+v", used)
+	}
+
+	// A container for which the volumes leave nothing does not start, and what was
+	// set stays.
+	give(4304, 16<<20, 4)
+	if _, out, err := fill("d", "one", "echo started"); err == nil || !strings.Contains(out, "volumes hold") {
+		t.Errorf("%v: %s", err, out)
+	}
+	if used := h.used(volumes, 4300); used.MaxBytes != 24<<20 {
+		t.Errorf("a refused container has changed the limit: %+v", used)
+	}
+}
+
+func (h *host) used(dir string, project uint32) quota.Project {
+	h.Helper()
+	p, err := quota.Usage(dir, project)
+	h.must(err)
+	return p
+}

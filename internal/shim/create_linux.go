@@ -173,7 +173,7 @@ func (n *creation) ask() error {
 		grant.IDs = with[0].Grant.IDs
 		n.made.Grant.IDs = grant.IDs
 	}
-	if err := n.limitStorage(); err != nil {
+	if err := n.limitStorage(ctx); err != nil {
 		return err
 	}
 	if err := n.limitEgress(); err != nil {

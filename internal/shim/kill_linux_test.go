@@ -47,7 +47,7 @@ func TestKilledAtEachStep(t *testing.T) {
 		}
 	}
 	t.Logf("killed %d times", killed)
-	if killed < 20 {
+	if killed < 15 {
 		t.Errorf("killed only %d times", killed)
 	}
 }

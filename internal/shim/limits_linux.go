@@ -2,6 +2,7 @@ package shim
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -14,21 +15,31 @@ import (
 	"plimsoll/internal/seal/quota"
 )
 
-// limitStorage bounds what the container may write into its root. Its team's
-// volumes are bounded when they are mounted.
-func (n *creation) limitStorage() error {
+// limitStorage bounds what the container may write into its root, and what its
+// team's volumes may hold beside its containers.
+func (n *creation) limitStorage(ctx context.Context) error {
 	g := n.build.Grant
+	p := &g.Profile
+	writes := p.Storage != 0 && !n.build.Root.ReadOnly()
 	switch {
-	case g.Profile.Total.Storage != 0: // nobody here sees what stopped containers hold
-		return fault.Errorf(fault.Denied, "the profile's total.storage cannot be enforced for containers of an engine")
-	case (g.Profile.Storage != 0) != (g.Project != 0) || (g.Volumes != 0) != (g.TeamProject != 0) || g.Project != 0 && g.Project == g.TeamProject:
-		return fault.Errorf(fault.Invalid, "the guard granted storage without a project to count it by")
-	case g.Profile.Storage == 0 || n.build.Root.ReadOnly():
-		return nil
-	case n.build.Root.Upper == "":
+	case (p.Storage != 0) != (g.Project != 0) || (p.Total.Storage != 0) != (g.TeamProject != 0) || (g.Volumes != 0) != (g.TeamProject != 0),
+		p.Total.Storage != 0 && p.Storage == 0, g.Project != 0 && g.Project == g.TeamProject, g.Volumes > p.Total.Storage:
+		return fault.Errorf(fault.Invalid, "the guard granted storage that cannot be counted")
+	case writes && n.build.Root.Upper == "":
 		return fault.Errorf(fault.Denied, "the profile's storage cannot be enforced: the container's root has no writable layer of its own")
 	}
-	return quota.Limit(filepath.Dir(n.build.Root.Upper), g.Project, g.Profile.Storage)
+	if g.TeamProject != 0 {
+		if err := n.grants.LimitVolumes(ctx, g); err != nil {
+			return fmt.Errorf("the profile's total.storage: %w", err)
+		}
+	}
+	if !writes {
+		return nil
+	}
+	if err := quota.Limit(filepath.Dir(n.build.Root.Upper), g.Project, p.Storage); err != nil {
+		return fmt.Errorf("the profile's storage: %w", err)
+	}
+	return nil
 }
 
 const hookName = "egress-hook"

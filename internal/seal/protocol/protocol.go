@@ -68,9 +68,11 @@ type Grant struct {
 	// not limited; TeamProject that of its team's volumes.
 	Project     uint32 `json:"project,omitempty"`
 	TeamProject uint32 `json:"teamProject,omitempty"`
-	// Volumes bounds what the team's volumes may hold together, in bytes; 0: no
-	// limit.
-	Volumes int64 `json:"volumes,omitempty"`
+	// Volumes bounds what the team's volumes may hold together, in bytes: what its
+	// containers leave of Profile.Total.Storage; 0: no limit. Of two such bounds the
+	// one with the higher Turn is the newer.
+	Volumes int64  `json:"volumes,omitempty"`
+	Turn    uint64 `json:"turn,omitempty"`
 
 	// Own are folders that the engine keeps for this container: what is mounted
 	// from them is the engine's and keeps its IDs. VolumeRoots hold one folder for

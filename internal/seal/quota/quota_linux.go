@@ -83,14 +83,64 @@ func Limit(dir string, project uint32, bytes int64) error {
 	if err := enforced(f); err != nil {
 		return err
 	}
-	inodes, err := inodesFor(f, bytes)
-	if err != nil {
-		return err
-	}
-	if err := setLimits(f, project, uint64(bytes/sector), inodes); err != nil {
+	if err := bound(f, project, bytes); err != nil {
 		return err
 	}
 	if err := number(f, project); err != nil {
+		return fmt.Errorf("give %q to project %d: %w", dir, project, err)
+	}
+	return nil
+}
+
+// Bound lets project hold bytes, rounded down to 512, and that share of inodes on
+// the file system of the folder path, whichever files bear its number. The errors
+// are those of [Limit].
+func Bound(path string, project uint32, bytes int64) error {
+	if project == 0 || bytes < sector {
+		return fault.Errorf(fault.Invalid, "limit project %d to %d bytes: neither may be 0", project, bytes)
+	}
+	f, err := openFolder(path)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = f.Close() }()
+	if err := enforced(f); err != nil {
+		return err
+	}
+	return bound(f, project, bytes)
+}
+
+func bound(dir *os.File, project uint32, bytes int64) error {
+	inodes, err := inodesFor(dir, bytes)
+	if err != nil {
+		return err
+	}
+	return setLimits(dir, project, uint64(bytes/sector), inodes)
+}
+
+// Assign makes project the number of the folder dir and of everything in it, as
+// [Limit] does, and leaves its limit as it is. A project without a limit is
+// Denied.
+func Assign(dir string, project uint32) error {
+	if project == 0 {
+		return fault.Errorf(fault.Invalid, "project 0 is the host's")
+	}
+	f, err := openFolder(dir)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = f.Close() }()
+	if err := enforced(f); err != nil {
+		return err
+	}
+	p, err := read(f, project)
+	if err == nil && (p.MaxBytes == 0 || p.MaxInodes == 0) {
+		err = fault.Errorf(fault.Denied, "project %d has no limit on the file system of %q", project, dir)
+	}
+	if err == nil {
+		err = number(f, project)
+	}
+	if err != nil {
 		return fmt.Errorf("give %q to project %d: %w", dir, project, err)
 	}
 	return nil
@@ -155,26 +205,44 @@ func read(dir *os.File, project uint32) (Project, error) {
 	}, nil
 }
 
+// Unused returns nil if no file of the file system bears the number of project; if
+// any does, it is a Conflict. path is anything on the file system, and nothing is
+// written to it.
+func Unused(path string, project uint32) error {
+	f, err := openFolder(path)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = f.Close() }()
+	_, err = unused(f, project)
+	return err
+}
+
+func unused(dir *os.File, project uint32) (Project, error) {
+	if project == 0 {
+		return Project{}, fault.Errorf(fault.Invalid, "project 0 is the host's")
+	}
+	p, err := read(dir, project)
+	if err == nil && (p.Inodes > 0 || p.Bytes > 0) {
+		err = fault.Errorf(fault.Conflict, "project %d still has %d files of %d bytes on the file system of %q", project, p.Inodes, p.Bytes, dir.Name())
+	}
+	return p, err
+}
+
 // Clear takes the limits of project away, so that its number can be given to
 // another. While files still bear the number it changes nothing and the error is
 // Conflict: a container that has stopped keeps what it wrote until it is removed,
 // and xfs takes a moment to give back what was removed.
 // path is anything on the file system.
 func Clear(path string, project uint32) error {
-	if project == 0 {
-		return fault.Errorf(fault.Invalid, "project 0 is the host's")
-	}
 	f, err := openFolder(path)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = f.Close() }()
-	p, err := read(f, project)
+	p, err := unused(f, project)
 	if err != nil {
 		return err
-	}
-	if p.Inodes > 0 || p.Bytes > 0 {
-		return fault.Errorf(fault.Conflict, "project %d still has %d files of %d bytes on the file system of %q", project, p.Inodes, p.Bytes, path)
 	}
 	if p.MaxBytes == 0 && p.MaxInodes == 0 {
 		return nil

@@ -18,7 +18,7 @@ const release = "bookworm"
 type kernel struct{ image, modules string }
 
 // programs of the guest; apt says what they need.
-var guestPackages = []string{"busybox-static", "runc", "crun", "iproute2", "apparmor", "e2fsprogs", "mount"}
+var guestPackages = []string{"busybox-static", "runc", "crun", "iproute2", "apparmor", "e2fsprogs", "mount", "util-linux", "nftables"}
 
 var imagePackage = regexp.MustCompile(`^linux-image-[0-9]`)
 
