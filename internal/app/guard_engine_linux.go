@@ -20,11 +20,6 @@ func member(c engine.Caller) policy.Caller {
 	return policy.Caller{User: c.User, Certificate: c.Certificate, Root: c.Root}
 }
 
-// Inside is called first by a program that serves a guard: started as the guard's
-// helper, which copies files in and out of a container, it does that and does not
-// return.
-func Inside() { engine.Inside() }
-
 // Teams implements [engine.Teams].
 func (g *Guard) Teams(c engine.Caller) []string { return g.agent.Teams(member(c)) }
 

@@ -28,9 +28,6 @@ func newGuard(env *Env) *cobra.Command {
 	return cmd
 }
 
-// Inside is called first by the program, see [app.Inside].
-func Inside() { app.Inside() }
-
 // guardHost is the host that the commands change and look at. Its root can be
 // another folder than "/", so that an image of a host can be prepared.
 type guardHost struct{ root string }
@@ -78,7 +75,6 @@ Started by the unit plimsoll-guard.service that "plimsoll guard install" writes.
 	}
 	cmd.Flags().StringVar(&c.Public, "socket", host.PublicSocket, "socket that people use, the engine's former place")
 	cmd.Flags().StringVar(&c.Group, "group", "docker", "group whose members may use it; what they may do there is the policy's")
-	cmd.Flags().StringVar(&c.Containerd, "containerd", host.Containerd, "containerd's folder of state, whose containers of nobody are judged too")
 	cmd.Flags().StringVar(&c.Run, "sockets", app.RunFolder, "folder of the other sockets")
 	cmd.Flags().StringVar(&c.TLS.Listen, "tls-listen", "", "host:port to serve people with client certificates at, beside the socket")
 	cmd.Flags().StringVar(&c.TLS.Cert, "tls-cert", "", "the server's certificate (PEM)")

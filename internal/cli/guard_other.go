@@ -8,9 +8,6 @@ import (
 	"plimsoll/internal/fault"
 )
 
-// Inside does nothing where there is no guard.
-func Inside() {}
-
 func newGuard(_ *Env) *cobra.Command {
 	return &cobra.Command{
 		Use:                "guard",

@@ -29,7 +29,6 @@ const (
 	PublicSocket  = "/run/docker.sock"                 // the guard's, for everybody
 	PluginSocket  = "/run/plimsoll/plugin/authz.sock"
 	RuntimeSocket = "/run/plimsoll/runtime/guard.sock"
-	Containerd    = "/var/lib/containerd" // its folder of state, if it is a service of its own
 
 	specFile    = "/etc/docker/plugins/plimsoll.spec"
 	runtimeJSON = "/etc/plimsoll/runtime.json"
