@@ -67,7 +67,7 @@ Started by the unit plimsoll-guard.service that "plimsoll guard install" writes.
 			if err != nil {
 				return err
 			}
-			c.Docker, c.Systemd, c.Containerd = folder, systemd, host.Containerd
+			c.Docker, c.Systemd = folder, systemd
 			c.Warn, c.Ready = env.warn, host.Ready
 			c.Log = slog.New(slog.NewTextHandler(env.Err, nil))
 			return env.Settings.ServeGuard(cmd.Context(), c)
