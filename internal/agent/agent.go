@@ -36,6 +36,12 @@ type Law struct {
 	Gate   Gate
 }
 
+// Slices bounds what all containers of a slice of systemd's take together. A share
+// of 0 takes an earlier limit away.
+type Slices interface {
+	Limit(ctx context.Context, slice string, total profile.Share) error
+}
+
 // Config is what an agent needs. Memory, Ranges and Law must be set.
 type Config struct {
 	Memory *Memory
@@ -49,6 +55,9 @@ type Config struct {
 	// lets systemd make its cgroups.
 	Docker, Containerd string
 	Systemd            bool
+	// Slices is told the totals of teams whose containers systemd makes cgroups for;
+	// nil: such containers are refused if the team has totals.
+	Slices Slices
 	// Protected are paths that no container may mount, clean and absolute.
 	Protected []string
 	// Layers returns where the layers of an image are read whose manifest and

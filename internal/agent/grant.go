@@ -16,8 +16,10 @@ import (
 	"plimsoll/internal/idmap"
 	"plimsoll/internal/image"
 	"plimsoll/internal/policy"
+	"plimsoll/internal/profile"
 	"plimsoll/internal/ref"
 	"plimsoll/internal/seal/protocol"
+	"plimsoll/internal/seal/rewrite"
 	"plimsoll/internal/verdict"
 )
 
@@ -284,10 +286,27 @@ func (a *Agent) grant(ctx context.Context, q *protocol.Question, s *subject, d *
 	if err := a.projects(q, g, s); err != nil {
 		return nil, err
 	}
+	if rewrite.InSlice(q.Cgroup) {
+		if err := a.slice(ctx, s.team, g.Profile.Total); err != nil {
+			return nil, err
+		}
+	}
 	if g.IDs, err = a.take(ctx, q, s.team); err != nil {
 		return nil, err
 	}
 	return g, g.Validate()
+}
+
+// slice has systemd hold the team's slice to its totals, before there is anything
+// in it.
+func (a *Agent) slice(ctx context.Context, team string, total profile.Share) error {
+	switch {
+	case a.config.Slices != nil:
+		return a.config.Slices.Limit(ctx, rewrite.Slice(team), total)
+	case total.CPUs != 0 || total.Memory != 0 || total.PIDs != 0:
+		return fault.Errorf(fault.Denied, "the profile's total cannot be enforced: the engine leaves control groups to systemd, which the guard does not reach")
+	}
+	return nil
 }
 
 // take gives the container its IDs: its own, or those of the container whose

@@ -17,6 +17,10 @@ import (
 	"plimsoll/internal/gate"
 	"plimsoll/internal/image"
 	"plimsoll/internal/profile"
+	"plimsoll/internal/seal"
+	"plimsoll/internal/seal/apparmor"
+	"plimsoll/internal/seal/egress"
+	"plimsoll/internal/seal/quota"
 	"plimsoll/internal/store"
 )
 
@@ -32,7 +36,7 @@ type GuardConfig struct {
 	// Cache is for how long an answer may be repeated; 0 means five minutes.
 	Cache time.Duration
 	// Enforceable says why the runtime and the engine could not hold a container
-	// to a profile; nil: [SealedEnforceable].
+	// to a profile; nil: [GuardConfig.SealedEnforceable].
 	Enforceable func(*profile.Profile) error
 	// Vouch wraps what the guard's own requests to the engine go through; may be nil.
 	Vouch func(http.RoundTripper) http.RoundTripper
@@ -72,7 +76,7 @@ func (s Settings) Guard(ctx context.Context, c GuardConfig) (_ *Guard, err error
 		c.Warn = func(error) {}
 	}
 	if c.Enforceable == nil {
-		c.Enforceable = SealedEnforceable
+		c.Enforceable = c.SealedEnforceable
 	}
 	g := &Guard{config: c, engine: EngineSocket(c.Run)}
 	defer func() {
@@ -92,7 +96,7 @@ func (s Settings) Guard(ctx context.Context, c GuardConfig) (_ *Guard, err error
 	images := g.images(s)
 	g.agent = agent.New(agent.Config{
 		Memory: g.memory, Ranges: store.NewRanges(store.RangesConfig{File: s.IDs}), Law: g.laws.now, Cache: c.Cache,
-		Docker: c.Docker, Containerd: c.Containerd, Systemd: c.Systemd, Protected: s.protected(c), Warn: c.Warn,
+		Docker: c.Docker, Containerd: c.Containerd, Systemd: c.Systemd, Slices: new(agent.Systemd), Protected: s.protected(c), Warn: c.Warn,
 		Layers: func(ctx context.Context, name string) (image.Blobs, error) {
 			m, err := images.Open(ctx, name, "")
 			if err != nil {
@@ -101,6 +105,11 @@ func (s Settings) Guard(ctx context.Context, c GuardConfig) (_ *Guard, err error
 			return m.Blobs, nil
 		},
 	})
+	if apparmor.Available() {
+		if err := apparmor.Load(ctx); err != nil { // the other fences stand without it
+			c.Warn(err)
+		}
+	}
 	g.server, err = agent.Listen(agent.ServerConfig{Socket: RuntimeSocket(c.Run), Agent: g.agent, Warn: c.Warn})
 	return g, err
 }
@@ -144,12 +153,22 @@ func (s Settings) protected(c GuardConfig) []string {
 }
 
 // SealedEnforceable says why a container behind the runtime could not be held to
-// the profile p, whatever engine starts it.
-func SealedEnforceable(p *profile.Profile) error {
-	if p.Host {
-		return fault.Errorf(fault.Denied, "the profile's host: true cannot be enforced: a sealed container never gets the host's namespaces")
+// the profile p on this host. What it refuses the runtime would refuse too, later
+// and to somebody who cannot change it. The error is Denied.
+func (c GuardConfig) SealedEnforceable(p *profile.Profile) error {
+	err := seal.Sealable(p)
+	if err == nil {
+		err = egress.Compatible(p)
 	}
-	return nil
+	if err == nil && c.Docker != "" && (p.Total.Storage != 0 || p.Storage != 0 && !p.ReadOnly) {
+		if err = quota.Supported(c.Docker); err != nil {
+			err = fmt.Errorf("the profile's storage cannot be enforced: %w", err)
+		}
+	}
+	if err == nil && c.Docker != "" && p.IOWeight != 0 {
+		err = seal.Weighs(c.Docker)
+	}
+	return fault.As(fault.Denied, err)
 }
 
 // Problem returns why there is no policy, nil if there is one. Without one
@@ -188,14 +207,14 @@ func (g *Guard) every(ctx context.Context, pause time.Duration, fn func(context.
 	}
 }
 
-// Sweep forgets what the engine does not have any more, and gives IDs back that
-// nobody runs with. If the engine does not answer only the latter is done.
+// Sweep forgets what the engine does not have any more, gives IDs back that
+// nobody runs with, and puts away grants of containers that no runtime knows. If the engine does not answer only the latter is done.
 func (g *Guard) Sweep(ctx context.Context) error {
 	alive, err := engineHas(ctx, g.engine)
 	if err != nil {
 		alive = agent.Alive{}
 	}
-	return errors.Join(err, g.agent.Sweep(ctx, alive))
+	return errors.Join(err, g.agent.Sweep(ctx, alive), seal.Grants{Folder: filepath.Join(g.config.Run, "containers")}.SweepAll())
 }
 
 // Close publishes what was recorded and closes. It does so even if ctx has ended.

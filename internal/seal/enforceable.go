@@ -37,6 +37,20 @@ func Enforceable(p *profile.Profile) error {
 	return shares(p)
 }
 
+// Sealable refuses a profile that an engine's container cannot be held to on any
+// host. The error is Denied and names the field.
+func Sealable(p *profile.Profile) error {
+	switch {
+	case p.Host:
+		return cannot("host: true", "a sealed container never gets the host's namespaces")
+	case !slices.Contains(runtimes, p.Runtime):
+		return cannot("runtime", "%q is none of the runtimes %v", p.Runtime, runtimes)
+	case p.IOWeight != 0 && (p.IOWeight < 10 || p.IOWeight > 1000):
+		return cannot("io.weight", "%d: runtimes take 10 to 1000", p.IOWeight)
+	}
+	return shares(p)
+}
+
 func shares(p *profile.Profile) error {
 	t := p.Total
 	switch {

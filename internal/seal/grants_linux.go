@@ -189,6 +189,29 @@ func (g Grants) Sweep(state string) error {
 	return nil
 }
 
+// SweepAll is Sweep for the containers of all runtimes' folders of state. Folders
+// that do not say whose they are stay until a container of the same state is made.
+func (g Grants) SweepAll() error {
+	entries, err := os.ReadDir(g.Folder)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fault.As(fault.Unavailable, err)
+	}
+	states := map[string]bool{}
+	for _, e := range entries {
+		if s, err := readSealed(filepath.Join(g.Folder, e.Name())); err == nil && filepath.IsAbs(s.State) {
+			states[s.State] = true
+		}
+	}
+	var all []error
+	for state := range states {
+		all = append(all, g.Sweep(state))
+	}
+	return errors.Join(all...)
+}
+
 func (h *Held) putAway(id string) error {
 	s, err := readSealed(h.Path)
 	if err == nil {

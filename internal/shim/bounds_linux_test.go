@@ -11,6 +11,7 @@ import (
 	"github.com/google/nftables"
 
 	"plimsoll/internal/profile"
+	"plimsoll/internal/seal"
 	"plimsoll/internal/seal/apparmor"
 	"plimsoll/internal/seal/protocol"
 	"plimsoll/internal/seal/quota"
@@ -188,4 +189,41 @@ func (h *host) used(dir string, project uint32) quota.Project {
 	p, err := quota.Usage(dir, project)
 	h.must(err)
 	return p
+}
+
+// A weight is refused where the disk weighs nothing. Where it does, the group has
+// the weight.
+func TestIOWeightIsHeldOrRefused(t *testing.T) {
+	h := newHost(t)
+	h.give(func(g *protocol.Grant) { g.Profile.IOWeight = 200 })
+	try := func(name string, weighs bool) {
+		t.Helper()
+		merged, _ := h.overlay(name, 1, "")
+		b := h.container(merged, "sleep 1000")
+		b.write()
+		if !weighs {
+			if out, err := b.run(); err == nil || !strings.Contains(out, "io.weight cannot be enforced") {
+				t.Errorf("%s: %v: %s", name, err, out)
+			}
+			return
+		}
+		b.start()
+		text, err := os.ReadFile(filepath.Join("/sys/fs/cgroup/plimsoll", team, b.id, "io.bfq.weight"))
+		if err != nil || strings.TrimSpace(string(text)) != "default 200" && strings.TrimSpace(string(text)) != "200" {
+			t.Errorf("%s: the weight is %q: %v", name, text, err)
+		}
+	}
+	if os.Getenv("PLIMSOLL_GUEST") == "" {
+		if seal.Weighs(h.dir) == nil {
+			t.Skip("this disk weighs; the machine has one that does not: make vm")
+		}
+		try("none", false)
+		return
+	}
+	const scheduler = "/sys/block/vda/queue/scheduler"
+	h.must(os.WriteFile(scheduler, []byte("none"), 0))
+	try("none", false)
+	h.must(os.WriteFile(scheduler, []byte("bfq"), 0))
+	try("bfq", true)
+	h.must(os.WriteFile(scheduler, []byte("none"), 0))
 }

@@ -1,13 +1,13 @@
 package shim
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
-	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 
@@ -193,10 +193,18 @@ func (n *creation) situation() (*rewrite.Situation, error) {
 	if err := cgroups.CheckSwap(); err != nil {
 		return nil, err
 	}
-	if isSlice(n.asked.Linux.CgroupsPath) {
-		if g.Profile.Total.CPUs != 0 || g.Profile.Total.Memory != 0 || g.Profile.Total.PIDs != 0 {
-			err := fault.Errorf(fault.Denied, "the profile's total cannot be enforced: the engine leaves control groups to systemd")
-			return nil, fault.Hint(err, "native.cgroupdriver=cgroupfs in the engine's exec-opts")
+	if g.Profile.IOWeight != 0 {
+		if err := seal.Weighs(cmp.Or(n.build.Root.Upper, n.inBundle(n.asked.Root.Path))); err != nil {
+			return nil, err
+		}
+	}
+	if rewrite.InSlice(n.asked.Linux.CgroupsPath) {
+		if n.call.globals.last("systemd-cgroup") != "true" && n.call.globals.last("cgroup-manager") != "systemd" {
+			return nil, fault.Errorf(fault.Denied, "linux.cgroupsPath is systemd's, and the runtime is not told to use systemd")
+		}
+		// systemd makes the groups; the guard has told it the totals.
+		if err := cgroups.CheckSlice(rewrite.Slice(g.Team), g.Profile.Total); err != nil {
+			return nil, err
 		}
 	} else {
 		n.groups = true
@@ -212,8 +220,6 @@ func (n *creation) situation() (*rewrite.Situation, error) {
 	s.HostSpace, s.Node = n.build.Spaces.Host, seal.Node
 	return &s, nil
 }
-
-func isSlice(cgroupsPath string) bool { return strings.Count(cgroupsPath, ":") == 2 }
 
 // put builds the container and keeps what it was granted.
 func (n *creation) put() error {

@@ -80,6 +80,7 @@ func TestMain(m *testing.M) {
 type host struct {
 	testing.TB
 	dir, bin, state, root string
+	flags                 []string // more of them, before the sub-command
 
 	mu        sync.Mutex
 	answer    func(q protocol.Question) protocol.Answer
@@ -229,7 +230,7 @@ func (h *host) call(args ...string) (string, error) {
 }
 
 func (h *host) callIn(stdin []byte, args ...string) (string, error) {
-	cmd := exec.CommandContext(context.WithoutCancel(h.Context()), h.bin, slices.Concat([]string{"--root", h.root, "--log", h.log(), "--log-format", "json"}, args)...)
+	cmd := exec.CommandContext(context.WithoutCancel(h.Context()), h.bin, slices.Concat([]string{"--root", h.root, "--log", h.log(), "--log-format", "json"}, h.flags, args)...)
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr, cmd.Stdin = &out, &out, bytes.NewReader(stdin)
 	err := cmd.Run()
@@ -330,7 +331,8 @@ func (b *bundle) run(flags ...string) (string, error) {
 func (b *bundle) start() {
 	b.Helper()
 	b.write()
-	cmd := exec.CommandContext(b.Context(), b.bin, "--root", b.root, "--log="+b.log(), "--log-format=json", "create", "--bundle", b.dir, "--pid-file", filepath.Join(b.dir, "pid"), b.id)
+	cmd := exec.CommandContext(b.Context(), b.bin, slices.Concat([]string{"--root", b.root, "--log=" + b.log(), "--log-format=json"}, b.flags,
+		[]string{"create", "--bundle", b.dir, "--pid-file", filepath.Join(b.dir, "pid"), b.id})...)
 	out, err := os.Create(filepath.Join(b.dir, "out"))
 	b.must(err)
 	cmd.Stdout, cmd.Stderr = out, out

@@ -58,8 +58,11 @@ func TestRefused(t *testing.T) {
 		}, spoil: func(b *bundle) { bind(b, filepath.Join(h.dir, "share")) }, want: "no container may reach"},
 		{name: "writing to what may be read", give: func(g *protocol.Grant) { g.Profile.Mounts = []profile.Mount{{Path: h.dir + "/**"}} }, spoil: func(b *bundle) { bind(b, filepath.Join(h.dir, "share")) }, want: "read only"},
 		{name: "storage", give: func(g *protocol.Grant) { g.Profile.Storage, g.Project = 1<<30, 7 }, want: "storage cannot be enforced"},
-		{name: "storage without a project", give: func(g *protocol.Grant) { g.Profile.Storage = 1 << 30 }, want: "cannot be counted"},
-		{name: "total storage", give: func(g *protocol.Grant) { g.Profile.Total.Storage = 1 << 30 }, want: "total.storage cannot be enforced"},
+		{name: "storage without a project", give: func(g *protocol.Grant) { g.Profile.Storage = 1 << 30 }, want: "storage that cannot be counted"},
+		{name: "total storage", give: func(g *protocol.Grant) { g.Profile.Total.Storage = 1 << 30 }, want: "storage that cannot be counted"},
+		{name: "more than total storage", give: func(g *protocol.Grant) {
+			g.Profile.Storage, g.Project, g.Profile.Total.Storage, g.TeamProject, g.Volumes = 16<<20, 4242, 32<<20, 4243, 64<<20
+		}, want: "storage that cannot be counted"},
 		{name: "egress that was not resolved", give: func(g *protocol.Grant) { g.Profile.Network.Egress = []string{"10.0.0.1:80"} }, want: "resolved none"},
 		{name: "egress and raw packets", give: func(g *protocol.Grant) {
 			g.Profile.Network.Egress, g.Egress, g.Profile.Capabilities = []string{"10.0.0.1:80"}, []string{"10.0.0.1:80"}, []string{"NET_RAW"}

@@ -17,10 +17,16 @@ func Slice(team string) string {
 	return "plimsoll-" + strings.ReplaceAll(team, "-", `\x2d`) + ".slice"
 }
 
+// InSlice reports whether a cgroupsPath names a slice, in which systemd makes the
+// control group: "slice:prefix:name".
+func InSlice(cgroupsPath string) bool {
+	return strings.Count(cgroupsPath, ":") == 2 && !strings.Contains(cgroupsPath, "/")
+}
+
 // cgroup returns the container's control group below its team's, in the form
 // that the asked one has: "slice:prefix:name" is for the systemd driver.
 func cgroup(asked, team, id string) string {
-	if strings.Count(asked, ":") == 2 && !strings.Contains(asked, "/") {
+	if InSlice(asked) {
 		return Slice(team) + ":plimsoll:" + id
 	}
 	return "/plimsoll/" + team + "/" + id

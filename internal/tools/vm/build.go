@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -24,6 +25,9 @@ const (
 // those that are not started there, each with its reason.
 var suites = []struct {
 	pkg            string
+	name           string // "": the last part of pkg
+	run            string // the only test; "": all
+	systemd        bool   // with systemd as the first process
 	env            []string
 	skips, without map[string]string
 }{
@@ -39,20 +43,25 @@ var suites = []struct {
 		without: map[string]string{
 			"TestDockerEngine":     "the machine has no Docker",
 			"TestKilledAtEachStep": "it needs many starts under strace, a second and more each here; make test has it",
+			systemdTest:            "it is a suite of its own",
 		},
 	},
+	{pkg: "shim", name: "systemd", run: systemdTest, systemd: true, env: []string{"PLIMSOLL_RUNTIME=/t/plimsoll-runtime", "PLIMSOLL_SYSTEMD=1"}},
 }
+
+const systemdTest = "TestSystemdHoldsTotals"
 
 // builder makes a machine in the folder work.
 type builder struct {
 	cache, work string
+	only        []string // names of suites; none: all
 	expected    map[string][]expectation
 }
 
 // plan is the guest's.
 type plan struct {
-	Modules []string
-	Suites  []guestSuite
+	Modules         []string
+	Suites, Systemd []guestSuite
 }
 
 type guestSuite struct {
@@ -70,7 +79,7 @@ func (b *builder) build(ctx context.Context) (machine, error) {
 		return machine{}, err
 	}
 	m := machine{kernel: kernel.image, initrd: filepath.Join(b.work, "initrd"), disks: []string{filepath.Join(b.work, "root.img"), filepath.Join(b.work, "xfs.img")}, work: b.work}
-	if err := b.initrd(ctx, m.initrd, kernel, p); err != nil {
+	if err := b.initrd(ctx, m.initrd, root, kernel, p); err != nil {
 		return machine{}, err
 	}
 	return m, b.disks(ctx, m.disks, root)
@@ -86,18 +95,15 @@ func (b *builder) suites(ctx context.Context, root string) (plan, error) {
 		}
 	}
 	for _, s := range suites {
-		name := filepath.Base(s.pkg)
-		dir := filepath.Join(root, "t", name)
-		file := filepath.Join(dir, name+".test")
-		if err := goBuild(ctx, "test", "-c", "-o", file, "./"+moduleFolder+"/"+s.pkg); err != nil {
+		name, dir := cmp.Or(s.name, filepath.Base(s.pkg)), filepath.Base(s.pkg)
+		if len(b.only) > 0 && !slices.Contains(b.only, name) {
+			continue
+		}
+		file := filepath.Join(root, "t", dir, dir+".test")
+		if err := compile(ctx, s.pkg, file); err != nil {
 			return p, err
 		}
-		if data := filepath.Join(moduleFolder, s.pkg, "testdata"); exists(data) {
-			if err := os.CopyFS(filepath.Join(dir, "testdata"), os.DirFS(data)); err != nil {
-				return p, err
-			}
-		}
-		list, err := output(ctx, file, "-test.list", "^(Test|Example)")
+		list, err := output(ctx, file, "-test.list", cmp.Or(s.run, "^(Test|Example)"))
 		if err != nil {
 			return p, err
 		}
@@ -106,17 +112,40 @@ func (b *builder) suites(ctx context.Context, root string) (plan, error) {
 				b.expected[name] = append(b.expected[name], expectation{test, s.skips[test]})
 			}
 		}
-		args := []string{"/t/" + name + "/" + name + ".test", "-test.v", "-test.timeout=4m"}
+		args := []string{"/t/" + dir + "/" + dir + ".test", "-test.v", "-test.timeout=4m"}
 		if len(s.without) > 0 {
 			args = append(args, "-test.skip=^("+strings.Join(slices.Sorted(maps.Keys(s.without)), "|")+")$")
 		}
-		p.Suites = append(p.Suites, guestSuite{Name: name, Dir: "/t/" + name, Env: s.env, Args: args})
+		if s.run != "" {
+			args = append(args, "-test.run=^"+s.run+"$")
+		}
+		g := guestSuite{Name: name, Dir: "/t/" + dir, Env: s.env, Args: args}
+		if s.systemd {
+			p.Systemd = append(p.Systemd, g)
+		} else {
+			p.Suites = append(p.Suites, g)
+		}
 	}
 	return p, nil
 }
 
-// initrd writes the first root: the guest's program, its plan and the modules.
-func (b *builder) initrd(ctx context.Context, path string, k kernel, p plan) error {
+// compile makes the program of a package's tests, with their data beside it.
+func compile(ctx context.Context, pkg, file string) error {
+	if exists(file) {
+		return nil
+	}
+	if err := goBuild(ctx, "test", "-c", "-o", file, "./"+moduleFolder+"/"+pkg); err != nil {
+		return err
+	}
+	if data := filepath.Join(moduleFolder, pkg, "testdata"); exists(data) {
+		return os.CopyFS(filepath.Join(filepath.Dir(file), "testdata"), os.DirFS(data))
+	}
+	return nil
+}
+
+// initrd writes the first root: the guest's program, its plan and the modules. The
+// program and the plan are in root too, for systemd.
+func (b *builder) initrd(ctx context.Context, path, root string, k kernel, p plan) error {
 	guest := filepath.Join(b.work, "guest")
 	if err := goBuild(ctx, "build", "-o", guest, "./internal/tools/vm/guest"); err != nil {
 		return err
@@ -151,6 +180,11 @@ func (b *builder) initrd(ctx context.Context, path string, k kernel, p plan) err
 	a.file("plan.json", text)
 	if err := a.close(); err != nil {
 		return err
+	}
+	for name, b := range map[string][]byte{"guest": content, "plan.json": text} {
+		if err := os.WriteFile(filepath.Join(root, "t", name), b, 0o755); err != nil { //nolint:gosec // a program
+			return err
+		}
 	}
 	return os.WriteFile(path, buf.Bytes(), 0o600)
 }

@@ -3,7 +3,7 @@
 // kernel may not have: cgroup v2 alone, AppArmor, project quotas of ext4 and
 // xfs, nftables as modules, and the classic mount of mapped layers.
 //
-// Usage: vm CACHE. Nothing is installed: the kernel and the guest's programs are
+// Usage: vm CACHE [SUITE...]. Nothing is installed: the kernel and the guest's programs are
 // packages that are unpacked in the folder CACHE. The guest runs the same Go
 // tests as everybody, compiled here; every test must be seen to pass, a test that
 // did not run is a failure.
@@ -36,8 +36,8 @@ func say(format string, args ...any) {
 }
 
 func run(ctx context.Context, args []string) error {
-	if len(args) != 1 {
-		return fmt.Errorf("usage: vm CACHE")
+	if len(args) == 0 {
+		return fmt.Errorf("usage: vm CACHE [SUITE...]")
 	}
 	if err := programs(); err != nil {
 		return err
@@ -48,7 +48,7 @@ func run(ctx context.Context, args []string) error {
 	}
 	defer func() { _ = os.RemoveAll(work) }()
 	began := time.Now()
-	b := &builder{cache: args[0], work: work}
+	b := &builder{cache: args[0], work: work, only: args[1:]}
 	m, err := b.build(ctx)
 	if err != nil {
 		return err

@@ -13,7 +13,7 @@ import (
 // wanted are the modules that the machine loads; what they need comes before
 // them.
 var wanted = []string{
-	"virtio_pci", "virtio_blk", "xfs", "quota_v2", "overlay", "loop",
+	"virtio_pci", "virtio_blk", "bfq", "xfs", "quota_v2", "overlay", "loop",
 	"veth", "nf_tables", "nft_ct", "nft_reject_inet", "nf_defrag_ipv6",
 }
 

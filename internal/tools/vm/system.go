@@ -18,7 +18,7 @@ const release = "bookworm"
 type kernel struct{ image, modules string }
 
 // programs of the guest; apt says what they need.
-var guestPackages = []string{"busybox-static", "runc", "crun", "iproute2", "apparmor", "e2fsprogs", "mount", "util-linux", "nftables"}
+var guestPackages = []string{"busybox-static", "runc", "crun", "iproute2", "apparmor", "e2fsprogs", "mount", "util-linux", "nftables", "systemd"}
 
 var imagePackage = regexp.MustCompile(`^linux-image-[0-9]`)
 
@@ -62,7 +62,7 @@ func (b *builder) unpack(ctx context.Context) (kernel, string, error) {
 
 // guestFiles writes what programs expect of a system.
 func guestFiles(root string) error {
-	for _, dir := range []string{"proc", "sys", "dev", "run", "tmp", "root", "mnt/ext4", "mnt/xfs", "var/lib", "etc", "t"} {
+	for _, dir := range []string{"proc", "sys", "dev", "run", "tmp", "root", "etc/systemd/system", "mnt/ext4", "mnt/xfs", "var/lib", "etc", "t"} {
 		if err := os.MkdirAll(filepath.Join(root, dir), 0o755); err != nil {
 			return err
 		}
@@ -71,6 +71,9 @@ func guestFiles(root string) error {
 		"etc/passwd": "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534::/:/bin/false\n",
 		"etc/group":  "root:x:0:\nnogroup:x:65534:\n",
 		"etc/hosts":  "127.0.0.1 localhost\n::1 localhost\n",
+		// All that systemd starts. The machine ends when it does.
+		"etc/systemd/system/lane.service": "[Unit]\nDefaultDependencies=no\nAllowIsolate=yes\nFailureAction=poweroff-force\nSuccessAction=poweroff-force\n" +
+			"[Service]\nType=oneshot\nExecStart=/t/guest systemd\n",
 	} {
 		if err := os.WriteFile(filepath.Join(root, name), []byte(text), 0o644); err != nil { //nolint:gosec // everybody's
 			return err

@@ -18,14 +18,21 @@ import (
 const results = "/dev/ttyS1"
 
 func main() {
-	err := run()
+	var err error
+	if len(os.Args) > 1 && os.Args[1] == "systemd" {
+		err = service()
+	} else {
+		err = first()
+	}
 	fmt.Fprintln(os.Stdout, "guest:", err)
 	unix.Sync()
 	_ = unix.Reboot(unix.LINUX_REBOOT_CMD_POWER_OFF)
 }
 
-func run() error {
-	p, err := readPlan()
+// first is the machine's first process. When its suites have run it becomes
+// systemd.
+func first() error {
+	p, err := readPlan("/plan.json")
 	if err != nil {
 		return err
 	}
@@ -45,13 +52,36 @@ func run() error {
 		return err
 	}
 	fmt.Fprintf(out, "machine: up after %s\n", uptime())
-	for _, s := range p.Suites {
+	runAll(p.Suites, out)
+	if err := out.Close(); err != nil {
+		return err
+	}
+	return unix.Exec(manager, []string{manager, "--unit=lane.service", "--log-target=console"}, nil)
+}
+
+const manager = "/usr/lib/systemd/systemd"
+
+// service runs the suites that need systemd, as a service of its.
+func service() error {
+	p, err := readPlan("/t/plan.json")
+	if err != nil {
+		return err
+	}
+	out, err := os.OpenFile(results, os.O_WRONLY|unix.O_NOCTTY, 0)
+	if err != nil {
+		return err
+	}
+	runAll(p.Systemd, out)
+	fmt.Fprintln(out, "machine: done")
+	return out.Close()
+}
+
+func runAll(suites []suite, out io.Writer) {
+	for _, s := range suites {
 		fmt.Fprintf(out, "machine: suite %s begins\n", s.Name)
 		code := s.run(out)
 		fmt.Fprintf(out, "\nmachine: suite %s ended %d after %s\n", s.Name, code, uptime())
 	}
-	fmt.Fprintln(out, "machine: done")
-	return out.Close()
 }
 
 func (s suite) run(out io.Writer) int {

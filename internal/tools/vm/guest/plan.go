@@ -9,10 +9,11 @@ import (
 	"os"
 )
 
-// plan is what /plan.json holds.
+// plan is what plan.json holds.
 type plan struct {
 	Modules []string // paths in the first root, in order
 	Suites  []suite
+	Systemd []suite // run by a service of systemd's, after the others
 }
 
 // suite is a program that is run in the folder Dir.
@@ -21,9 +22,9 @@ type suite struct {
 	Args, Env []string
 }
 
-func readPlan() (plan, error) {
+func readPlan(file string) (plan, error) {
 	var p plan
-	b, err := os.ReadFile("/plan.json")
+	b, err := os.ReadFile(file)
 	if err != nil {
 		return p, err
 	}
