@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"regexp"
 	"runtime"
 	"testing"
 
@@ -18,8 +19,9 @@ import (
 // hostPrograms are what a page's host needs beside what every host does.
 var hostPrograms = []string{"containerd-shim-runc-v2", "docker-proxy", "iptables", "mke2fs", "setpriv", "useradd", "bash"}
 
-// hostTeams are the teams of the pages' hosts: no other test's.
-var hostTeams = []string{"shop", "ledger", "night", "unattributed"}
+// hostTeams are the teams of the pages' hosts. No two pages have the same, as the
+// machine's control groups are not a host's own.
+var hostTeams = regexp.MustCompile(`(?m)^  ([a-z]+):\n    members:`)
 
 // hostScript makes a host of the folder $1 with a stock Docker Engine that nobody
 // has started yet: a file system of its own at /var/lib, units as Debian's docker.io
@@ -71,7 +73,7 @@ sudo() { if [ "$1" = podman ]; then HOME=/root "$@"; elif [ "$1" = -u ]; then lo
 `
 
 // pageHost starts a host for a page, see hostScript.
-func pageHost(t *testing.T) *engines.Host {
+func pageHost(t *testing.T, text string) *engines.Host {
 	t.Helper()
 	h, err := engines.NewHost(t.Context())
 	if err != nil {
@@ -89,8 +91,9 @@ func pageHost(t *testing.T) *engines.Host {
 			t.Error(err)
 		}
 	})
-	for _, team := range hostTeams {
-		h.Remove("/plimsoll/" + team)
+	h.Remove("/plimsoll/unattributed")
+	for _, m := range hostTeams.FindAllStringSubmatch(text, -1) {
+		h.Remove("/plimsoll/" + m[1])
 	}
 	build := exec.CommandContext(t.Context(), "go", "build", "-o", h.Dir+"/build/", "./cmd/plimsoll", "./cmd/plimsoll-runtime")
 	build.Dir = "../.."

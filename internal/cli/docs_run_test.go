@@ -59,7 +59,7 @@ func TestDocsRun(t *testing.T) {
 			needs(t, text)
 			var h *engines.Host
 			if onHost(text) {
-				h = pageHost(t)
+				h = pageHost(t, text)
 			}
 			r := newReader(t, h, h != nil || strings.Contains(text, "plimsoll run "), cards(t, text)...)
 			got := r.page(text)
