@@ -14,7 +14,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"plimsoll/internal/app"
-	"plimsoll/internal/engine"
 	"plimsoll/internal/fault"
 )
 
@@ -52,11 +51,6 @@ func (e *exitError) Error() string {
 }
 
 func (e *exitError) Unwrap() error { return e.err }
-
-// Inside is the first call of a program that has these commands: the guard starts
-// the program again to copy files inside of a container, and then this does it and
-// does not return.
-func Inside() { engine.Inside() }
 
 // Main runs the command line args, without the program's name, and returns the
 // exit code.
