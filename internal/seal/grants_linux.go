@@ -44,9 +44,13 @@ const (
 	maxGrant  = 2 << 20 // bytes
 )
 
-// Open makes the folder of grants if needed. One that others than root could
-// reach is refused.
+// Open makes the folder of grants if needed, and the one above it, which
+// tmpfiles makes at boot. One that others than root could reach is refused, and
+// so is one above it that others could write to.
 func (g Grants) Open() error {
+	if err := openAbove(filepath.Dir(g.Folder)); err != nil {
+		return err
+	}
 	if err := os.Mkdir(g.Folder, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 		return fault.As(fault.Unavailable, fmt.Errorf("folder of grants: %w", err))
 	}
@@ -56,6 +60,25 @@ func (g Grants) Open() error {
 	}
 	if st.Mode&unix.S_IFMT != unix.S_IFDIR || st.Uid != 0 || st.Mode&0o077 != 0 {
 		return fault.Errorf(fault.Denied, "folder of grants: %q is not a folder that only root can reach", g.Folder)
+	}
+	return nil
+}
+
+// openAbove makes the folder above that of the grants, for all to pass through.
+func openAbove(dir string) error {
+	err := os.Mkdir(dir, 0o711)
+	if err == nil {
+		err = os.Chmod(dir, 0o711) //nolint:gosec // sockets of teams lie below it
+	}
+	if err != nil && !errors.Is(err, fs.ErrExist) {
+		return fault.As(fault.Unavailable, fmt.Errorf("folder above the grants: %w", err))
+	}
+	var st unix.Stat_t
+	if err := unix.Lstat(dir, &st); err != nil {
+		return fault.As(fault.Unavailable, fmt.Errorf("folder above the grants: %w", err))
+	}
+	if st.Mode&unix.S_IFMT != unix.S_IFDIR || st.Uid != 0 || st.Mode&0o022 != 0 {
+		return fault.Errorf(fault.Denied, "folder above the grants: %q is not a folder that only root can write to", dir)
 	}
 	return nil
 }

@@ -250,6 +250,15 @@ func (n *creation) start() error {
 		limits = []specs.POSIXRlimit{}
 	}
 	n.attended = n.call.name == "run"
+	var plan struct {
+		Process json.RawMessage `json:"process"`
+	}
+	if err := json.Unmarshal(n.build.Plan.Config, &plan); err != nil {
+		return fault.As(fault.Invalid, err)
+	}
+	if err := ownStreams(plan.Process, n.build.Grant.IDs); err != nil {
+		return err
+	}
 	var err error
 	n.code, err = n.supervise(path, args, limits)
 	return err

@@ -72,6 +72,9 @@ func (s *shim) exec(c *call) error {
 	}
 	args := slices.Concat(c.globalList(), []string{"exec", "--process=" + file},
 		c.flags.list(c.command.flags, "detach", "pid-file", "console-socket", "pidfd-socket", "ignore-paused", "no-subreaper"), []string{id})
+	if err := ownStreams(rewritten, sealed.Grant.IDs); err != nil {
+		return err
+	}
 	if err := seal.LimitProcess(0, limits); err != nil {
 		return err
 	}

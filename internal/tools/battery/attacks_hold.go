@@ -138,7 +138,7 @@ func join(flag, kind string) func(context.Context, *setup) outcome {
 			return stopped("not prepared", refused.Why)
 		}
 		defer s.remove(ctx, id)
-		link := s.Docker(ctx, "exec", id, "readlink", "/proc/self/ns/"+kind)
+		link := s.as(1).Docker(ctx, "exec", id, "readlink", "/proc/self/ns/"+kind)
 		return s.attack(ctx, []string{flag + "=container:" + id}, "same", kind, strings.TrimSpace(link.Out))
 	}
 }
@@ -226,7 +226,7 @@ func raceIn(ctx context.Context, s *setup) outcome {
 	}
 	defer s.remove(ctx, id)
 	for range 15 {
-		s.Docker(ctx, "cp", s.lab.source+"/go.mod", id+":/data/x/in")
+		s.Docker(ctx, "cp", s.Host.Dir+"/race/file", id+":/data/x/in")
 		if _, err := os.Stat(s.Host.Dir + "/race/in"); err == nil {
 			return success
 		}

@@ -77,7 +77,9 @@ type setup struct {
 	*engines.Engine
 	name   string
 	lab    *lab
-	guard  *guard // of the sealed one
+	guard  *guard           // of the sealed one
+	chain  *engines.Guarded // the guarded one
+	user   string           // who acts on it, see who
 	teams  []string
 	canary string // a file of root's, 0600, in a folder of root's, 0700
 	device string // a block device that holds nothing, "" where there are none
@@ -105,6 +107,9 @@ func (l *lab) setup(ctx context.Context, name string, flags ...string) (s *setup
 	if err := s.canaries(); err != nil {
 		return nil, err
 	}
+	if name == guarded {
+		return s, s.install(ctx)
+	}
 	o := engines.Options{Remap: name == remap, LiveRestore: true, Flags: flags}
 	if name == sealed {
 		if o.Runtime, err = s.runtime(ctx); err != nil {
@@ -125,7 +130,7 @@ func (s *setup) canaries() error {
 	err := errors.Join(
 		os.Mkdir(dir+"/vault", 0o700), os.WriteFile(s.canary, []byte("canary\n"), 0o600),
 		os.Mkdir(dir+"/share", 0o755), os.Symlink(dir+"/vault", dir+"/share/link"), os.WriteFile(dir+"/share/rootfile", []byte("root's\n"), 0o600),
-		os.Mkdir(dir+"/open", 0o755), os.Chmod(dir+"/open", 0o777), os.Mkdir(dir+"/race", 0o755))
+		os.Mkdir(dir+"/open", 0o755), os.Chmod(dir+"/open", 0o777), os.Mkdir(dir+"/race", 0o755), os.WriteFile(dir+"/race/file", []byte("file"), 0o644))
 	if err != nil {
 		return fmt.Errorf("make canaries: %w", err)
 	}

@@ -121,7 +121,11 @@ func (s *setup) logged(ctx context.Context, id string) outcome {
 
 // remove removes a container with what it keeps.
 func (s *setup) remove(ctx context.Context, ids ...string) {
-	s.Docker(ctx, append([]string{"rm", "-fv"}, ids...)...)
+	all := append([]string{"rm", "-fv"}, ids...)
+	s.Docker(ctx, all...)
+	if s.chain != nil && s.user == "" { // nobody else removes bob's
+		s.as(1).Docker(ctx, all...)
+	}
 }
 
 // space returns the link of one of the host's namespaces: "net:[4026531840]".

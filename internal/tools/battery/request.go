@@ -21,6 +21,10 @@ func (s *setup) post(ctx context.Context, path string, body any) (status int, an
 	if err != nil {
 		return 0, nil, fmt.Errorf("ask engine: %w", err)
 	}
+	if s.chain != nil {
+		status, text, err = s.send(ctx, http.MethodPost, path, text)
+		return status, decode(text), err
+	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://engine/v1.41"+path, bytes.NewReader(text))
 	if err != nil {
 		return 0, nil, fmt.Errorf("ask engine: %w", err)
@@ -34,10 +38,14 @@ func (s *setup) post(ctx context.Context, path string, body any) (status int, an
 	if text, err = io.ReadAll(resp.Body); err != nil {
 		return 0, nil, fmt.Errorf("ask engine: %w", err)
 	}
+	return resp.StatusCode, decode(text), nil
+}
+
+func decode(text []byte) (answer object) {
 	if len(bytes.TrimSpace(text)) > 0 && json.Unmarshal(text, &answer) != nil {
 		answer = object{"message": string(text)}
 	}
-	return resp.StatusCode, answer, nil
+	return answer
 }
 
 // refusal is what an engine says to a request that it does not do.

@@ -47,6 +47,19 @@ func (b box) sh(id, script string) string {
 	return b.docker("exec", id, "sh", "-c", script)
 }
 
+// TempDir returns a folder that who acts can use.
+func (b box) TempDir() string {
+	b.Helper()
+	if b.chain == nil {
+		return b.T.TempDir()
+	}
+	dir, err := b.folder()
+	if err != nil {
+		b.Fatal(err)
+	}
+	return dir
+}
+
 func (b box) is(what, got, want string) {
 	b.Helper()
 	if got != want {
@@ -233,7 +246,7 @@ var features = []struct {
 	}},
 	{"bridge", func(b box) {
 		id := b.detached(image, "attack", "serve", "served")
-		address := b.docker("inspect", "-f", "{{.NetworkSettings.IPAddress}}", id)
+		address := b.docker("inspect", "-f", "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}", id)
 		b.soon("neighbour", func() bool {
 			return b.Docker(b.Context(), "run", "--rm", image, "attack", "get", address+":80").Out == "served"
 		})
@@ -456,7 +469,7 @@ func (b box) tar(file string) string {
 
 func TestWorks(t *testing.T) {
 	l := laboratory(t)
-	for _, name := range []string{plain, sealed} {
+	for _, name := range []string{plain, sealed, guarded} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := open(t, l, name)

@@ -138,6 +138,7 @@ func (s *starter) timer(ctx context.Context) (string, error) {
 
 // guarded starts an engine with everything: proxy, plugin, guard and runtime.
 func (s *starter) guarded(ctx context.Context, runtime string) error {
+	s.engine.Host.Remove("/plimsoll/bench")
 	g, err := engines.Install(ctx, s.engine.Host, "bin/plimsoll", runtime, oneTeam)
 	if err != nil {
 		return err

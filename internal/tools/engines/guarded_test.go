@@ -39,6 +39,8 @@ func TestGuarded(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer h.Close()
+	h.Remove("/plimsoll/red")
+	h.Remove("/plimsoll/blue")
 	g, err := engines.Install(t.Context(), h, "../../../bin/plimsoll", "../../../bin/plimsoll-runtime", policy)
 	if err != nil {
 		t.Fatal(err)

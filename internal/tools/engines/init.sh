@@ -22,12 +22,12 @@ ip link set lo up
 hostname throwaway
 echo dockremap:x:64123:64123::/:/bin/false >>/etc/passwd
 echo dockremap:x:64123: >>/etc/group
-for user in alice:61001 bob:61002 mallory:61003; do
+for user in alice:61001 bob:61002 mallory:61003 carol:61004; do
 	echo "${user%:*}:x:${user#*:}:${user#*:}::/:/bin/false" >>/etc/passwd
 	echo "${user%:*}:x:${user#*:}:" >>/etc/group
 done
 sed -i /^docker:/d /etc/group
-echo docker:x:64124:alice,bob,mallory >>/etc/group
+echo docker:x:64124:alice,bob,mallory,carol >>/etc/group
 echo dockremap:1610612736:65536 >/etc/subuid
 cp /etc/subuid /etc/subgid
 : >"$dir/ready"

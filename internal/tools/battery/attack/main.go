@@ -91,6 +91,8 @@ func behave(name string, args []string) bool {
 		exit(serve(arg(args, 0)))
 	case "get":
 		exit(get(arg(args, 0)))
+	case "request":
+		exit(request(args))
 	default:
 		return false
 	}
