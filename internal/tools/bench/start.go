@@ -166,7 +166,7 @@ func (s *starter) run(ctx context.Context, counts bool) error {
 		return err
 	}
 	began := time.Now()
-	if r := s.engine.Docker(ctx, "run", "--rm", "box", "true"); r.Code != 0 {
+	if r := s.engine.Docker(ctx, "run", "--rm", "--network", "none", "box", "true"); r.Code != 0 {
 		return fmt.Errorf("docker run: %s", r.Err)
 	}
 	took := time.Since(began)
