@@ -306,8 +306,10 @@ func startEngine(t testing.TB, flags ...string) (*dockerd, func()) {
 	}()
 	started = append(started, start("containerd", "--config", "/dev/null", "--root", dir+"/cr", "--state", dir+"/cs", "-a", dir+"/c.sock"))
 	awaitSocket(t, dir+"/c.sock")
-	args := append([]string{"--data-root", dir + "/data", "--exec-root", dir + "/exec", "-H", "unix://" + d.socket, "--pidfile", dir + "/pid",
-		"--containerd", dir + "/c.sock", "-b", bridge, "--iptables=false", "--ip-masq=false", "--config-file", dir + "/none.json"}, flags...)
+	args := append([]string{
+		"--data-root", dir + "/data", "--exec-root", dir + "/exec", "-H", "unix://" + d.socket, "--pidfile", dir + "/pid",
+		"--containerd", dir + "/c.sock", "-b", bridge, "--iptables=false", "--ip-masq=false", "--config-file", dir + "/none.json",
+	}, flags...)
 	if err := os.WriteFile(dir+"/none.json", []byte("{}"), 0o600); err != nil {
 		t.Fatal(err)
 	}
