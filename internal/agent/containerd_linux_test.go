@@ -1,6 +1,8 @@
 package agent_test
 
 import (
+	"archive/tar"
+	"bytes"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -8,9 +10,6 @@ import (
 	"syscall"
 	"testing"
 	"time"
-
-	"archive/tar"
-	"bytes"
 
 	"github.com/opencontainers/go-digest"
 

@@ -36,8 +36,11 @@ func TestEgress(t *testing.T) {
 	})
 	other := h.container(h.image(), "echo started")
 	other.set([]any{
-		map[string]any{"type": "network", "path": "/proc/" + b.pid() + "/ns/net"}, map[string]any{"type": "pid"},
-		map[string]any{"type": "ipc"}, map[string]any{"type": "uts"}, map[string]any{"type": "mount"},
+		map[string]any{"type": "network", "path": "/proc/" + b.pid() + "/ns/net"},
+		map[string]any{"type": "pid"},
+		map[string]any{"type": "ipc"},
+		map[string]any{"type": "uts"},
+		map[string]any{"type": "mount"},
 	}, "linux", "namespaces")
 	other.refused("other destinations")
 	if out, err := h.call("delete", "--force", b.id); err != nil {

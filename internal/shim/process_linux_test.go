@@ -90,8 +90,11 @@ func TestJoin(t *testing.T) {
 		h.give(func(g *protocol.Grant) { g.Team = of })
 		b := h.container(h.image(), "cat /proc/self/uid_map; ps")
 		spaces := []any{
-			map[string]any{"type": "pid", "path": fmt.Sprintf("/proc/%s/ns/pid", pid)}, map[string]any{"type": "network", "path": fmt.Sprintf("/proc/%s/ns/net", pid)},
-			map[string]any{"type": "ipc"}, map[string]any{"type": "uts"}, map[string]any{"type": "mount"},
+			map[string]any{"type": "pid", "path": fmt.Sprintf("/proc/%s/ns/pid", pid)},
+			map[string]any{"type": "network", "path": fmt.Sprintf("/proc/%s/ns/net", pid)},
+			map[string]any{"type": "ipc"},
+			map[string]any{"type": "uts"},
+			map[string]any{"type": "mount"},
 		}
 		b.set(append(spaces, extra...), "linux", "namespaces")
 		return b
@@ -117,8 +120,11 @@ func TestJoin(t *testing.T) {
 	h.must(err)
 	mixed := join(team)
 	mixed.set([]any{
-		map[string]any{"type": "pid", "path": fmt.Sprintf("/proc/%s/ns/pid", pid)}, map[string]any{"type": "network", "path": fmt.Sprintf("/proc/%s/ns/net", pid2)},
-		map[string]any{"type": "ipc"}, map[string]any{"type": "uts"}, map[string]any{"type": "mount"},
+		map[string]any{"type": "pid", "path": fmt.Sprintf("/proc/%s/ns/pid", pid)},
+		map[string]any{"type": "network", "path": fmt.Sprintf("/proc/%s/ns/net", pid2)},
+		map[string]any{"type": "ipc"},
+		map[string]any{"type": "uts"},
+		map[string]any{"type": "mount"},
 	}, "linux", "namespaces")
 	mixed.refused("different IDs")
 	for _, b := range []*bundle{first, other} {

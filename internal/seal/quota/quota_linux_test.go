@@ -267,7 +267,8 @@ func TestCaptiveCannotLeaveItsProject(t *testing.T) {
 		}
 		for _, c := range []captive{
 			{Do: "rename", Path: mine + "/f", To: other + "/f"},
-			{Do: "project", Path: mine}, {Do: "project", Path: mine + "/f"},
+			{Do: "project", Path: mine},
+			{Do: "project", Path: mine + "/f"},
 			{Do: "inherit", Path: mine},
 		} {
 			o := c.run(t)
