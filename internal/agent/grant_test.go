@@ -1,6 +1,8 @@
 package agent_test
 
 import (
+	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -13,6 +15,7 @@ import (
 	"plimsoll/internal/fault"
 	"plimsoll/internal/idmap"
 	"plimsoll/internal/policy"
+	"plimsoll/internal/profile"
 	"plimsoll/internal/ref"
 	"plimsoll/internal/seal/protocol"
 	"plimsoll/internal/verdict"
@@ -399,9 +402,38 @@ func TestSystemdSlices(t *testing.T) {
 	if err := ask(parent + "x:docker:" + id(1)); err == nil {
 		t.Error("a slice that is no build's was joined")
 	}
-	if !strings.HasSuffix(parent, ".slice") || ask(parent+":docker:"+id(1)) != nil {
-		t.Errorf("parent %q: %v", parent, ask(parent+":docker:"+id(1)))
+	if err := ask(parent + ":docker:" + id(1)); !fault.Is(err, fault.Denied) || !strings.Contains(err.Error(), "total") {
+		t.Errorf("totals that nobody tells systemd: %v", err)
 	}
+	told := toldSlices{}
+	w.config.Slices = told
+	w.Agent = agent.New(w.config)
+	if parent, done, err = w.Building(agent.Build{Team: "payments"}); err != nil {
+		t.Fatal(err)
+	}
+	defer done()
+	w.judge(agent.Question{Image: app})
+	if err := ask(parent + ":docker:" + id(1)); err != nil || !strings.HasSuffix(parent, ".slice") {
+		t.Errorf("parent %q: %v", parent, err)
+	}
+	if total := told["plimsoll-payments.slice"]; len(told) != 1 || total.CPUs != 4 || total.Memory != 1<<30 || total.PIDs != 100 {
+		t.Errorf("systemd was told %+v", told)
+	}
+	told["fail"] = profile.Share{}
+	if err := ask(parent + ":docker:" + id(1)); !errors.Is(err, errDown) {
+		t.Errorf("systemd does not answer: %v", err)
+	}
+}
+
+// toldSlices are the slices that were bounded. One called fail makes the next fail.
+type toldSlices map[string]profile.Share
+
+func (s toldSlices) Limit(_ context.Context, slice string, total profile.Share) error {
+	if _, fail := s["fail"]; fail {
+		return errDown
+	}
+	s[slice] = total
+	return nil
 }
 
 func TestNobodysContainers(t *testing.T) {
