@@ -17,7 +17,7 @@ import (
 )
 
 // hostPrograms are what a page's host needs beside what every host does.
-var hostPrograms = []string{"containerd-shim-runc-v2", "docker-proxy", "iptables", "mke2fs", "setpriv", "useradd", "bash"}
+var hostPrograms = []string{"containerd-shim-runc-v2", "docker-proxy", "iptables", "mke2fs", "setpriv", "bash"}
 
 // hostTeams are the teams of the pages' hosts. No two pages have the same, as the
 // machine's control groups are not a host's own.
@@ -25,7 +25,7 @@ var hostTeams = regexp.MustCompile(`(?m)^  ([a-z]+):\n    members:`)
 
 // hostScript makes a host of the folder $1 with a stock Docker Engine that nobody
 // has started yet: a file system of its own at /var/lib, units as Debian's docker.io
-// has them, and carol beside the people that every host has. $2 is this test program.
+// has them. $2 is this test program.
 const hostScript = `set -e
 truncate -s 2G "$1/disk"
 mke2fs -q -t ext4 "$1/disk"
@@ -40,7 +40,6 @@ ln -s "$2" /usr/local/sbin/systemd-tmpfiles
 rm -rf /etc/systemd/system/docker* /etc/plimsoll /etc/containerd /etc/cni
 : >/etc/subuid
 : >/etc/subgid
-useradd --no-create-home --groups docker carol
 mkdir -p /etc/systemd/system /etc/docker
 cat >/etc/systemd/system/docker.service <<'END'
 [Unit]
