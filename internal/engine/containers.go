@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 
 	"github.com/moby/moby/api/types/container"
 
@@ -340,10 +341,8 @@ func (q *request) commit() error {
 			return err
 		}
 	}
-	for _, line := range q.query.Values["changes"] {
-		if reservedLabel.MatchString(line) {
-			return denied("changes: labels that begin with %s are Plimsoll's", labelPrefix)
-		}
+	if slices.ContainsFunc(q.query.Values["changes"], reservedLabel.MatchString) {
+		return denied("changes: labels that begin with %s are Plimsoll's", labelPrefix)
 	}
 	name, err := q.claimName(q.query.Get("repo"), q.query.Get("tag"))
 	if err != nil {

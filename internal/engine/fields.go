@@ -12,7 +12,7 @@ type fields map[string]bool
 
 func allowed(names string) fields {
 	f := fields{}
-	for _, name := range strings.Fields(names) {
+	for name := range strings.FieldsSeq(names) {
 		f[name] = true
 	}
 	return f

@@ -218,10 +218,8 @@ func (q *request) importImage() error {
 	if err := q.admit(ActionBuild); err != nil {
 		return err
 	}
-	for _, line := range q.query.Values["changes"] {
-		if reservedLabel.MatchString(line) {
-			return denied("changes: labels that begin with %s are Plimsoll's", labelPrefix)
-		}
+	if slices.ContainsFunc(q.query.Values["changes"], reservedLabel.MatchString) {
+		return denied("changes: labels that begin with %s are Plimsoll's", labelPrefix)
 	}
 	name, err := q.claimName(q.query.Get("repo"), q.query.Get("tag"))
 	if err != nil {

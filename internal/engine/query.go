@@ -20,7 +20,7 @@ func (p params) parse(query string) (url.Values, error) {
 		return url.Values{}, nil
 	}
 	known := map[string]bool{}
-	for _, name := range strings.Fields(string(p)) {
+	for name := range strings.FieldsSeq(string(p)) {
 		bare := strings.TrimSuffix(name, "*")
 		known[bare] = bare != name
 	}

@@ -266,12 +266,11 @@ func (h Host) undo(e entry) (left string, err error) {
 		}
 		return fmt.Sprintf("%s was removed since; what it was is kept in %s", e.Path, h.setAside(e)), nil
 	case e.After.Kind == folder:
-		if err := os.Remove(path); err != nil && !errors.Is(err, syscall.ENOTEMPTY) {
-			return "", fault.As(fault.Unavailable, err)
-		} else if err != nil {
+		err := os.Remove(path)
+		if errors.Is(err, syscall.ENOTEMPTY) {
 			return e.Path + " is not empty", nil
 		}
-		return "", nil
+		return "", fault.As(fault.Unavailable, err)
 	case now.Kind != file && now.Kind != link:
 		return e.Path + " is neither what was installed nor what was there before", nil
 	case e.Path == DaemonJSON && !now.same(e.After):

@@ -66,9 +66,9 @@ func (g Grants) Open() error {
 
 // openAbove makes the folder above that of the grants, for all to pass through.
 func openAbove(dir string) error {
-	err := os.Mkdir(dir, 0o711)
+	err := os.Mkdir(dir, 0o711) //nolint:gosec // sockets of teams lie below it
 	if err == nil {
-		err = os.Chmod(dir, 0o711) //nolint:gosec // sockets of teams lie below it
+		err = os.Chmod(dir, 0o711) //nolint:gosec // as above
 	}
 	if err != nil && !errors.Is(err, fs.ErrExist) {
 		return fault.As(fault.Unavailable, fmt.Errorf("folder above the grants: %w", err))

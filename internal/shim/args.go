@@ -1,6 +1,7 @@
 package shim
 
 import (
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -46,9 +47,7 @@ var creating = flagKinds{
 func and(a flagKinds, b flagKinds) flagKinds {
 	all := flagKinds{}
 	for _, m := range []flagKinds{a, b} {
-		for k, v := range m {
-			all[k] = v
-		}
+		maps.Copy(all, m)
 	}
 	return all
 }

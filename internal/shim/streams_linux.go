@@ -2,6 +2,7 @@ package shim
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 
 	"golang.org/x/sys/unix"
@@ -48,8 +49,10 @@ func ownStreams(process []byte, ids idmap.Range) error {
 func ownPipe(fd, uid, gid int) error {
 	var fs unix.Statfs_t
 	var st unix.Stat_t
-	if unix.Fstatfs(fd, &fs) != nil || unix.Fstat(fd, &st) != nil { // closed
+	if err := errors.Join(unix.Fstatfs(fd, &fs), unix.Fstat(fd, &st)); errors.Is(err, unix.EBADF) { // closed
 		return nil
+	} else if err != nil {
+		return err
 	}
 	if fs.Type != unix.PIPEFS_MAGIC || st.Mode&unix.S_IFMT != unix.S_IFIFO || st.Uid != 0 {
 		return nil

@@ -72,7 +72,7 @@ type fileAttributes struct {
 
 // control is quotactl_fd(2).
 func control[T diskQuota | stateV](dir *os.File, command int, project uint32, data *T) error {
-	_, _, errno := unix.Syscall6(unix.SYS_QUOTACTL_FD, dir.Fd(), uintptr(command<<8|ofProjects), uintptr(project), uintptr(unsafe.Pointer(data)), 0, 0)
+	_, _, errno := unix.Syscall6(unix.SYS_QUOTACTL_FD, dir.Fd(), uintptr(command<<8|ofProjects), uintptr(project), uintptr(unsafe.Pointer(data)), 0, 0) // #nosec G103 -- of the type that the command takes
 	if errno != 0 {
 		return errno
 	}
@@ -80,7 +80,7 @@ func control[T diskQuota | stateV](dir *os.File, command int, project uint32, da
 }
 
 func ioctl(f *os.File, request uint, a *fileAttributes) error {
-	_, _, errno := unix.Syscall(unix.SYS_IOCTL, f.Fd(), uintptr(request), uintptr(unsafe.Pointer(a)))
+	_, _, errno := unix.Syscall(unix.SYS_IOCTL, f.Fd(), uintptr(request), uintptr(unsafe.Pointer(a))) // #nosec G103 -- of the type that the request takes
 	if errno != 0 {
 		return errno
 	}

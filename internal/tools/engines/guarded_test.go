@@ -4,9 +4,8 @@ package engines_test
 
 import (
 	"bytes"
-	"errors"
+	"strings"
 	"testing"
-	"time"
 
 	"plimsoll/internal/tools/engines"
 )
@@ -32,20 +31,23 @@ teams:
     profile: {cpus: 1, memory: 256MiB, pids: 256, network: {mode: bridge, publish: ["18100-18199"]}}
 `
 
-func TestGuarded(t *testing.T) {
-	needs(t)
+// guarded returns a host with everything installed, and the image box.
+func guarded(t *testing.T) *engines.Guarded {
+	t.Helper()
 	h, err := engines.NewHost(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer h.Close()
-	h.Remove("/plimsoll/red")
-	h.Remove("/plimsoll/blue")
+	t.Cleanup(func() {
+		if err := h.Close(); err != nil {
+			t.Error(err)
+		}
+	})
 	g, err := engines.Install(t.Context(), h, "../../../bin/plimsoll", "../../../bin/plimsoll-runtime", policy)
-	if err != nil {
-		t.Fatal(err)
+	if err == nil {
+		err = g.Start(t.Context())
 	}
-	if err := g.Start(t.Context()); err != nil {
+	if err != nil {
 		t.Fatal(err)
 	}
 	busybox, err := engines.Busybox(t.Context(), "../../../.cache", t.Logf)
@@ -53,15 +55,65 @@ func TestGuarded(t *testing.T) {
 		t.Fatal(err)
 	}
 	var root bytes.Buffer
-	if err := errors.Join(engines.Image(t.Context(), &root, busybox)); err != nil {
+	if err := engines.Image(t.Context(), &root, busybox); err != nil {
 		t.Fatal(err)
 	}
-	for _, args := range [][]string{{"import", "-", "box"}, {"run", "--rm", "box", "cat", "/proc/self/uid_map"}, {"run", "--rm", "box", "true"}, {"run", "--rm", "--network", "none", "box", "true"}, {"ps", "-a"}, {"images"}} {
-		began := time.Now()
-		r := g.As(t.Context(), "alice", bytes.NewReader(root.Bytes()), args...)
-		t.Logf("%s %v: %+v", time.Since(began), args, r)
-		if r.Code != 0 {
-			t.Errorf("%v failed\n%s\n%s", args, h.Log("plimsoll"), h.Log("dockerd"))
+	if r := g.As(t.Context(), "alice", &root, "import", "-", "box"); r.Code != 0 {
+		t.Fatalf("import: %+v\n%s", r, h.Log("plimsoll"))
+	}
+	return g
+}
+
+func TestGuarded(t *testing.T) {
+	needs(t)
+	g := guarded(t)
+	for _, network := range []string{"none", "bridge"} {
+		r := g.As(t.Context(), "alice", nil, "run", "--rm", "--network", network, "box", "cat", "/proc/self/uid_map")
+		if f := strings.Fields(r.Out); r.Code != 0 || len(f) != 3 || f[0] != "0" || f[1] == "0" || f[2] != "65536" {
+			t.Errorf("%s: %+v\n%s", network, r, g.Host.Log("plimsoll"))
+		}
+	}
+	for _, args := range [][]string{{"run", "--rm", "--privileged", "box", "true"}, {"run", "--rm", "--pid=host", "box", "true"}, {"run", "--rm", "-v", "/:/h", "box", "true"}} {
+		if r := g.As(t.Context(), "alice", nil, args...); r.Code == 0 {
+			t.Errorf("%v: was not refused", args)
+		}
+	}
+	if r := g.As(t.Context(), "mallory", nil, "run", "--rm", "box", "true"); r.Code == 0 {
+		t.Error("somebody of no team ran a container")
+	}
+}
+
+// TestGuardGoesAndComes: what runs goes on without a guard, and nothing starts.
+func TestGuardGoesAndComes(t *testing.T) {
+	needs(t)
+	g := guarded(t)
+	if r := g.As(t.Context(), "alice", nil, "run", "-d", "--name", "on", "box", "sleep", "1000"); r.Code != 0 {
+		t.Fatalf("%+v", r)
+	}
+	if r := g.As(t.Context(), "alice", nil, "create", "--name", "later", "box", "true"); r.Code != 0 {
+		t.Fatalf("%+v", r)
+	}
+	for _, sig := range []string{"TERM", "KILL"} {
+		if err := g.StopGuard(t.Context(), sig); err != nil {
+			t.Fatal(err)
+		}
+		if r := g.As(t.Context(), "alice", nil, "start", "later"); r.Code == 0 {
+			t.Errorf("%s: a container was started through nobody", sig)
+		}
+		if r := g.Docker(t.Context(), "start", "later"); r.Code == 0 {
+			t.Errorf("%s: a container was started round the guard that is down", sig)
+		}
+		if err := g.StartGuard(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if r := g.As(t.Context(), "alice", nil, "exec", "on", "echo", "here"); r.Out != "here\n" {
+			t.Errorf("%s: what ran: %+v", sig, r)
+		}
+		if r := g.As(t.Context(), "bob", nil, "exec", "on", "true"); r.Code == 0 {
+			t.Errorf("%s: another team's container was entered", sig)
+		}
+		if r := g.As(t.Context(), "alice", nil, "start", "-a", "later"); r.Code != 0 {
+			t.Errorf("%s: nothing starts again: %+v", sig, r)
 		}
 	}
 }

@@ -182,7 +182,7 @@ func (b *builder) initrd(ctx context.Context, path, root string, k kernel, p pla
 		return err
 	}
 	for name, b := range map[string][]byte{"guest": content, "plan.json": text} {
-		if err := os.WriteFile(filepath.Join(root, "t", name), b, 0o755); err != nil { //nolint:gosec // a program
+		if err := os.WriteFile(filepath.Join(root, "t", name), b, 0o755); err != nil {
 			return err
 		}
 	}
