@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -82,7 +83,7 @@ func (g *Guarded) StartGuard(ctx context.Context) error {
 	if g.guard, err = g.Host.daemon(os.Getenv("PATH"), "plimsoll", "guard", "run"); err != nil { //nolint:contextcheck // as above
 		return err
 	}
-	if err := g.Host.until(ctx, "guard", g.there("/run/docker.sock")); err != nil {
+	if err := g.Host.until(ctx, "guard", g.listening("/run/docker.sock")); err != nil {
 		return fmt.Errorf("%w\n%s", err, g.Host.Log("plimsoll"))
 	}
 	return nil
@@ -113,6 +114,16 @@ func (g *Guarded) StartDaemon(ctx context.Context) error {
 		}
 		return nil
 	})
+}
+
+func (g *Guarded) listening(socket string) func() error {
+	return func() error {
+		c, err := net.Dial("unix", g.Host.Path(socket)) //nolint:noctx // of this machine
+		if err != nil {
+			return err
+		}
+		return c.Close()
+	}
 }
 
 func (g *Guarded) there(socket string) func() error {
