@@ -220,7 +220,6 @@ func membersOf(t reflect.Type) map[string]reflect.Type {
 func readMembers(t reflect.Type) map[string]reflect.Type {
 	members := map[string]reflect.Type{}
 	for f := range t.Fields() {
-		f := f
 		tag, _, _ := strings.Cut(f.Tag.Get("json"), ",")
 		of := f.Type
 		for of.Kind() == reflect.Pointer {
