@@ -15,7 +15,7 @@ import (
 func TestAttacks(t *testing.T) {
 	l := laboratory(t)
 	var setups []*setup
-	for _, name := range []string{plain, remap, sealed, guarded} {
+	for _, name := range []string{plain, remap, sealed} {
 		setups = append(setups, open(t, l, name))
 	}
 	rows := battle(t.Context(), attacks, setups, t.Logf)

@@ -84,7 +84,7 @@ func (s *setup) install(ctx context.Context) error {
 	if err := s.chain.Start(ctx); err != nil {
 		return err
 	}
-	for i := range s.teams {
+	for i := range s.teams[:2] { // where no disk can be limited, the third may not even bring one
 		if r := s.as(i).DockerIn(ctx, bytes.NewReader(s.lab.root), "import", "-", image); r.Code != 0 {
 			return fmt.Errorf("import image for %s: %s", people[i], r.Err)
 		}
