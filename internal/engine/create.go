@@ -55,7 +55,7 @@ func (q *request) createContainer() error {
 		return err
 	}
 	if err := q.complete(&body); err != nil {
-		return err
+		return aboutAnother(err)
 	}
 	image, decision, err := q.judgeImage(body.Image)
 	if err != nil {
@@ -67,7 +67,7 @@ func (q *request) createContainer() error {
 	}
 	body.Image = image.ID
 	if made.Volumes, err = q.mounts(&body); err != nil {
-		return err
+		return aboutAnother(err)
 	}
 	o, err := jsonBody("containers/create", q.query.Values, body)
 	if err != nil {
@@ -95,6 +95,15 @@ func (q *request) complete(body *container.CreateRequest) error {
 	}
 	body.Labels[teamLabel] = q.team
 	return q.checkNetworks(body)
+}
+
+// aboutAnother returns err as one about something other than the image: clients
+// take "not found" as the answer to a create for an image that must be pulled.
+func aboutAnother(err error) error {
+	if status, _ := told(err); status == http.StatusNotFound {
+		return fault.As(fault.Invalid, err)
+	}
+	return err
 }
 
 func (q *request) checkConfig(c *container.Config) error {

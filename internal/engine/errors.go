@@ -2,6 +2,7 @@ package engine
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 
@@ -26,11 +27,15 @@ var statuses = map[fault.Kind]int{
 	fault.Unavailable: http.StatusServiceUnavailable,
 }
 
-// explain maps an error to what a client is told. What is not there is told in
-// the engine's own words, so that nobody can tell what is hidden from what does
+// told returns what a client is told of an error: the engine's own words as they
+// are, unless somebody has given them a kind since. What is not there is told in
+// the engine's words too, so that nobody can tell what is hidden from what does
 // not exist.
-func explain(err error) (status int, message string) {
+func told(err error) (status int, message string) {
 	kind := fault.KindOf(err)
+	if said := (*engineError)(nil); kind == fault.Internal && errors.As(err, &said) {
+		return said.status, said.message
+	}
 	status, ok := statuses[kind]
 	switch {
 	case !ok:

@@ -264,12 +264,7 @@ func (q *request) refuse(err error) {
 		q.p.Log.Info("request ended", slog.String("method", q.r.Method), slog.String("path", q.target.path()), slog.Any("err", err))
 		panic(http.ErrAbortHandler)
 	}
-	var said *engineError
-	if errors.As(err, &said) {
-		writeError(q.w, said.status, said.message)
-		return
-	}
-	status, message := explain(err)
+	status, message := told(err)
 	if status >= http.StatusInternalServerError {
 		q.p.Log.Error("request failed", slog.String("method", q.r.Method), slog.String("path", q.target.path()), slog.Any("err", err))
 	}

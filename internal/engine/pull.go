@@ -123,7 +123,7 @@ func (q *request) ending(err error) error {
 	if err == nil {
 		return nil
 	}
-	_, text := explain(err)
+	_, text := told(err)
 	q.p.Log.Error("after a stream", slog.String("path", q.target.path()), slog.Any("err", err))
 	data, err := json.Marshal(map[string]any{"error": text, "errorDetail": map[string]string{"message": text}})
 	if err != nil {

@@ -86,7 +86,8 @@ func (q *request) findTeamNetwork() (string, error) {
 	}
 	var made network.CreateResponse
 	if err := q.ask(o, &made); err != nil {
-		return "", err
+		return "", fault.Hint(fault.Errorf(fault.Unavailable, "the team's network cannot be made: %w", err),
+			"if addresses ran out: docker network prune, or more default-address-pools in the engine's daemon.json")
 	}
 	return made.ID, nil
 }

@@ -284,6 +284,8 @@ func startEngine(t testing.TB, flags ...string) (*dockerd, func()) {
 	var started []*exec.Cmd
 	ready := false
 	stop := func() {
+		// A bridge that an engine made stays when the engine ends.
+		networks, _ := exec.Command("docker", "-H", "unix://"+d.socket, "network", "ls", "-q", "--filter", "type=custom").Output()
 		for _, c := range slices.Backward(started) {
 			_ = c.Process.Signal(os.Interrupt)
 			done := make(chan struct{})
@@ -296,7 +298,9 @@ func startEngine(t testing.TB, flags ...string) (*dockerd, func()) {
 			}
 		}
 		_ = exec.Command("sh", "-c", "awk -v d="+dir+"/ 'index($5,d)==1{print $5}' /proc/self/mountinfo | sort -r | xargs -r umount -l").Run()
-		_ = exec.Command("ip", "link", "del", bridge).Run()
+		for _, made := range append([]string{bridge}, bridges(networks)...) {
+			_ = exec.Command("ip", "link", "del", made).Run()
+		}
 		_ = os.RemoveAll(dir)
 	}
 	defer func() {
@@ -309,6 +313,8 @@ func startEngine(t testing.TB, flags ...string) (*dockerd, func()) {
 	args := append([]string{
 		"--data-root", dir + "/data", "--exec-root", dir + "/exec", "-H", "unix://" + d.socket, "--pidfile", dir + "/pid",
 		"--containerd", dir + "/c.sock", "-b", bridge, "--iptables=false", "--ip-masq=false", "--config-file", dir + "/none.json",
+		// Of the engine's usual addresses a machine with other engines has none left.
+		"--default-address-pool", "base=10.216.0.0/16,size=26",
 	}, flags...)
 	if err := os.WriteFile(dir+"/none.json", []byte("{}"), 0o600); err != nil {
 		t.Fatal(err)
@@ -318,6 +324,15 @@ func startEngine(t testing.TB, flags ...string) (*dockerd, func()) {
 	d.importBusybox(t)
 	ready = true
 	return d, stop
+}
+
+// bridges returns the names that an engine gives to the bridges of networks, whose
+// short IDs it listed.
+func bridges(listed []byte) (names []string) {
+	for id := range strings.FieldsSeq(string(listed)) {
+		names = append(names, "br-"+id)
+	}
+	return names
 }
 
 func awaitSocket(t testing.TB, path string) {
