@@ -250,15 +250,15 @@ func TestFullDisk(t *testing.T) {
 func tmpfs(t *testing.T, options string) string {
 	t.Helper()
 	dir := t.TempDir()
-	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, options); err != nil {
+	if out, err := exec.Command("mount", "-t", "tmpfs", "-o", options, "tmpfs", dir).CombinedOutput(); err != nil {
 		if os.Getenv("CI") == "true" {
-			t.Fatalf("mount a tmpfs: %v", err)
+			t.Fatalf("mount a tmpfs: %v\n%s", err, out)
 		}
-		t.Skipf("mounting a tmpfs needs root: %v", err)
+		t.Skipf("mounting a tmpfs needs root: %v\n%s", err, out)
 	}
 	t.Cleanup(func() {
-		if err := syscall.Unmount(dir, syscall.MNT_DETACH); err != nil {
-			t.Error(err)
+		if out, err := exec.Command("umount", "-l", dir).CombinedOutput(); err != nil {
+			t.Errorf("%v\n%s", err, out)
 		}
 	})
 	return dir

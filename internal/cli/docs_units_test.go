@@ -23,6 +23,10 @@ import (
 // them over, waits until a service says that it is ready, and ends services. It
 // reads the very units that "plimsoll guard install" writes.
 
+func init() {
+	programs["systemctl"], programs["systemd-tmpfiles"] = systemctl, tmpfiles
+}
+
 const unitFolder = "/etc/systemd/system"
 
 // systemctl is "systemctl start|stop|restart|is-active|daemon-reload UNIT...".

@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -194,15 +195,15 @@ func tree(t *testing.T, dir string) string {
 // TestFullDisk writes into a file system of 64 KiB.
 func TestFullDisk(t *testing.T) {
 	dir := t.TempDir()
-	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=64k"); err != nil {
+	if out, err := exec.Command("mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", dir).CombinedOutput(); err != nil {
 		if os.Getenv("CI") == "true" {
-			t.Fatalf("mounting a tmpfs needs root: %v", err)
+			t.Fatalf("mount a tmpfs: %v\n%s", err, out)
 		}
-		t.Skipf("mounting a tmpfs needs root: %v", err)
+		t.Skipf("mounting a tmpfs needs root: %v\n%s", err, out)
 	}
 	t.Cleanup(func() {
-		if err := syscall.Unmount(dir, 0); err != nil {
-			t.Error(err)
+		if out, err := exec.Command("umount", dir).CombinedOutput(); err != nil {
+			t.Errorf("%v\n%s", err, out)
 		}
 	})
 	w, err := oci.WriteLayout(filepath.Join(dir, "layout"))
