@@ -384,6 +384,40 @@ func TestBuilds(t *testing.T) {
 	}
 }
 
+// TestBuildsOnLocalImages builds on an image that no registry named, as far as the
+// environment lets such images run.
+func TestBuildsOnLocalImages(t *testing.T) {
+	w := newWorld(t)
+	base := w.registry.add(t, app, "layer")
+	built := w.registry.add(t, app, "layer", "run")
+	delete(w.registry.tags, app)
+	w.registry.tags["docker:"+string(base.config)] = base
+	locals := strings.Replace(document, "    builds:", "    local: allow\n    builds:", 1)
+	w.rule(locals)
+	parent, done, err := w.Building(agent.Build{Team: "payments", Caller: "alice"})
+	must(t, err)
+	defer done()
+	step := func(n int, s *served) error {
+		w.engine(n, s.config)
+		w.engineImage(s)
+		_, err := w.Grant(t.Context(), &protocol.Question{Version: 1, Verb: protocol.Create, ID: id(n), State: state, Cgroup: parent + "/" + id(n)})
+		return err
+	}
+	if err := step(1, base); err == nil || !strings.Contains(err.Error(), "stands on no image that is known here") {
+		t.Errorf("before it was judged: %v", err)
+	}
+	w.judge(agent.Question{Config: base.config, Action: policy.ActionBuild})
+	for n, s := range []*served{base, built} {
+		if err := step(2+n, s); err != nil {
+			t.Errorf("step %d: %v", n, err)
+		}
+	}
+	w.rule(document)
+	if err := step(4, built); !fault.Is(err, fault.Denied) {
+		t.Errorf("where local images are denied: %v", err)
+	}
+}
+
 func TestSystemdSlices(t *testing.T) {
 	w := newWorld(t)
 	w.config.Systemd = true

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -372,18 +373,20 @@ func (m *Memory) Image(config ref.Digest) (Image, bool) {
 	return Image{}, false
 }
 
-// byChain returns the images whose layers come to chain and that some registry
-// named.
+// byChain returns the images whose layers come to chain, those that some registry
+// named before those of this host.
 func (m *Memory) byChain(chain ref.Digest) []Image {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
 	var all []Image
 	for _, i := range m.images {
-		if i.Chain == chain && len(i.Names) > 0 {
+		if i.Chain == chain {
 			all = append(all, *i)
 		}
 	}
-	slices.SortFunc(all, func(a, b Image) int { return strings.Compare(string(a.Config), string(b.Config)) })
+	slices.SortFunc(all, func(a, b Image) int {
+		return cmp.Or(cmp.Compare(min(1, len(b.Names)), min(1, len(a.Names))), cmp.Compare(a.Config, b.Config))
+	})
 	return all
 }
 

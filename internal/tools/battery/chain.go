@@ -5,6 +5,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -12,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"plimsoll/internal/tools/engines"
@@ -89,7 +91,10 @@ func (s *setup) install(ctx context.Context) error {
 			return fmt.Errorf("import image for %s: %s", people[i], r.Err)
 		}
 	}
-	return nil
+	if r := s.as(0).Docker(ctx, "run", "--rm", image, "true"); r.Code != 0 {
+		return fmt.Errorf("run first container: %s", r.Err)
+	}
+	return s.share(ctx)
 }
 
 // as returns the set-up as the i-th of people sees it; on others than the guarded
@@ -180,4 +185,37 @@ func (s *setup) folder() (string, error) {
 		return "", fmt.Errorf("make folder: %w", err)
 	}
 	return filepath.Clean(dir), os.Chmod(dir, 0o777)
+}
+
+// share gives the folder that everybody may write to, to the IDs that the first
+// team has on disk. It has them from its first container on.
+func (s *setup) share(ctx context.Context) error {
+	const table = "/var/lib/plimsoll/ids.json"
+	var ids struct {
+		Teams map[string]int `json:"teams"`
+	}
+	b, err := os.ReadFile(s.Host.Path(table))
+	if err == nil {
+		err = json.Unmarshal(b, &ids)
+	}
+	base, ok := ids.Teams[s.teams[0]]
+	if err == nil && !ok {
+		err = fmt.Errorf("%s has no IDs of %s: %s", table, s.teams[0], b)
+	}
+	if err != nil {
+		return fmt.Errorf("find IDs of team: %w", err)
+	}
+	return os.Chown(s.Host.Dir+"/open", base, base)
+}
+
+// give lets the one who acts read a file.
+func (s *setup) give(file string) error {
+	if s.chain == nil {
+		return nil
+	}
+	id, err := strconv.Atoi(engines.People[people[0]])
+	if err != nil {
+		return fmt.Errorf("find user: %w", err)
+	}
+	return os.Chown(file, id, id)
 }

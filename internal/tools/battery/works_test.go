@@ -148,12 +148,12 @@ var features = []struct {
 	{"cp", func(b box) {
 		dir := b.TempDir()
 		file := filepath.Join(dir, "in")
-		if err := os.WriteFile(file, []byte("text"), 0o640); err != nil {
+		if err := errors.Join(os.WriteFile(file, []byte("text"), 0o640), b.give(file)); err != nil {
 			b.Fatal(err)
 		}
 		id := b.detached(image, "attack", "hold")
 		b.docker("cp", file, id+":/home/in")
-		b.is("file inside", b.sh(id, "cat /home/in; stat -c ' %u %a' /home/in"), "text 0 640")
+		b.is("file inside, its owner's as outside", b.sh(id, "cat /home/in; stat -c ' %u %a' /home/in"), "text "+b.owner(file)+" 640")
 		b.sh(id, "echo changed >/home/in; echo new >/home/new; rm /etc/group")
 		b.refresh(id)
 		b.docker("cp", id+":/home/new", filepath.Join(dir, "out"))
@@ -195,7 +195,7 @@ var features = []struct {
 		b.docker("commit", id, "committed")
 		b.is("committed", b.docker("run", "--rm", "committed", "sh", "-c", "stat -c '%u:%g %a' /added /home/app; ls /etc"), "1000:1000 4755\n0:0 755\nhostname\nhosts\nmtab\npasswd\nresolv.conf")
 		layer := b.docker("inspect", "-f", "{{.GraphDriver.Data.UpperDir}}", "committed")
-		b.is("owner on disk", b.owner(filepath.Join(layer, "added")), b.shifted(1000))
+		b.is("owner on disk", b.owner(b.Host.Path(filepath.Join(layer, "added"))), b.shifted(1000))
 	}},
 	{"volume", func(b box) {
 		b.Cleanup(func() { b.Docker(b.background(), "volume", "rm", "-f", "data") })
@@ -342,7 +342,12 @@ var features = []struct {
 	}},
 	{"user and folder", func(b box) {
 		b.is("by name", b.docker("run", "--rm", "-u", "app", "-w", "/home/app", image, "sh", "-c", "id -u; pwd; touch f && stat -c %u f"), "1000\n/home/app\n1000")
-		b.is("by number", b.docker("run", "--rm", "-u", "33:44", "--group-add", "55", image, "id", "-G"), "44 55")
+		b.is("by number", b.docker("run", "--rm", "-u", "33:44", image, "id", "-G"), "44")
+		if more := b.Docker(b.Context(), "run", "--rm", "-u", "33:44", "--group-add", "55", image, "id", "-G"); b.name == guarded {
+			b.has("more groups", more.Err, "HostConfig.GroupAdd may not be asked for")
+		} else {
+			b.is("more groups", more.Out, "44 55\n")
+		}
 		b.is("made folder", b.docker("run", "--rm", "-w", "/made/for/it", image, "pwd"), "/made/for/it")
 	}},
 	{"setuid program", func(b box) {
@@ -363,7 +368,11 @@ var features = []struct {
 	}},
 	{"names and environment", func(b box) {
 		out := b.docker("run", "--rm", "--hostname", "me", "--dns", "10.9.8.7", "--add-host", "him:10.1.2.3", "-e", "A=b", image, "sh", "-c", "hostname; grep -c 10.9.8.7 /etc/resolv.conf; grep -c him /etc/hosts; echo $A")
-		b.is("inside", out, "me\n1\n1\nb")
+		named := "1"
+		if b.name == guarded {
+			named = "0" // on a team's network the engine's own resolver stands between
+		}
+		b.is("inside", out, "me\n"+named+"\n1\nb")
 		b.is("hosts can be written", b.docker("run", "--rm", image, "sh", "-c", "echo 1.2.3.4 x >>/etc/hosts && tail -n 1 /etc/hosts"), "1.2.3.4 x")
 	}},
 	{"health", func(b box) {
@@ -403,7 +412,7 @@ var features = []struct {
 		b.Cleanup(func() { b.Docker(b.background(), "rmi", "-f", "built") })
 		b.docker("build", "--force-rm", "-t", "built", dir)
 		b.is("image", b.docker("run", "--rm", "built", "sh", "-c", "stat -c '%u %a' /built /home/app/x /copied; wc -l </layers"), "1000 4755\n1000 644\n0 644\n3")
-		if own := strings.Fields(b.docker("run", "--rm", "built", "cat", "/map")); b.name == sealed && (len(own) != 3 || own[1] == "0") {
+		if own := strings.Fields(b.docker("run", "--rm", "built", "cat", "/map")); b.name != plain && (len(own) != 3 || own[1] == "0") {
 			b.Errorf("a build step ran unsealed: %v", own)
 		}
 		file := filepath.Join(dir, "image.tar")
@@ -469,7 +478,7 @@ func (b box) tar(file string) string {
 
 func TestWorks(t *testing.T) {
 	l := laboratory(t)
-	for _, name := range []string{plain, sealed} {
+	for _, name := range []string{plain, sealed, guarded} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := open(t, l, name)
