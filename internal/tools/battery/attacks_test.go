@@ -15,7 +15,7 @@ import (
 func TestAttacks(t *testing.T) {
 	l := laboratory(t)
 	var setups []*setup
-	for _, name := range []string{plain, remap, sealed} {
+	for _, name := range []string{plain, remap, sealed, guarded} {
 		setups = append(setups, open(t, l, name))
 	}
 	rows := battle(t.Context(), attacks, setups, t.Logf)

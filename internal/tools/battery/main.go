@@ -21,7 +21,7 @@ const tablePath = "docs/sealed-attacks.md"
 func main() {
 	table := flag.Bool("table", false, "write the table to "+tablePath)
 	only := flag.String("only", "", "try only these rows, separated by commas")
-	names := flag.String("on", plain+","+remap+","+sealed, "set-ups")
+	names := flag.String("on", plain+","+remap+","+sealed+","+guarded, "set-ups")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()

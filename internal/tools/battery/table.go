@@ -38,24 +38,26 @@ func battle(ctx context.Context, list []attack, setups []*setup, say func(string
 
 const head = `# What sealing stops
 
-Written by ` + "`make battery`" + `, which runs every attack on three engines that it
+Written by ` + "`make battery`" + `, which runs every attack on four engines that it
 starts itself: *plain* (dockerd and runc), *remap* (the same with
-` + "`--userns-remap`" + `) and *sealed* (the same dockerd with ` + "`plimsoll-runtime`" + ` as
+` + "`--userns-remap`" + `), *sealed* (the same dockerd with ` + "`plimsoll-runtime`" + ` as
 its default runtime, and nothing else: no proxy in front of the socket, no
-plugin). What stopped an attack is the kernel's error, or *refused*: nothing was
-started. A test fails if what is observed differs from this page.
+plugin) and *guarded* (everything, as ` + "`plimsoll guard install`" + ` leaves it, and the
+attackers members of two teams). What stopped an attack is the kernel's error, or
+*refused*: nothing was started. A test fails if what is observed differs from this
+page.
 
-Rows 23 and 23b: a client may name a runtime of the engine's own; they are sealed
-because the engine's services find ` + "`plimsoll-runtime`" + ` under the name of runc on
-their PATH. Row 14: this machine's file systems have no project quotas, so a
-profile that limits storage starts nothing; where they have, writing ends with
-EDQUOT.
+Rows 23 and 23b: a client may name a runtime of the engine's own; on *sealed* they
+are sealed because the engine's services find ` + "`plimsoll-runtime`" + ` under the name
+of runc on their PATH. Row 14: this machine's file systems have no project quotas,
+so a profile that limits storage starts nothing; where they have, writing ends
+with EDQUOT.
 
 An attack that succeeds nowhere is one that the kernel, the engine or runc
 stops already; it stays here so that sealing does not bring it back.
 
-| # | attack | plain | remap | sealed |
-| --- | --- | --- | --- | --- |
+| # | attack | plain | remap | sealed | guarded |
+| --- | --- | --- | --- | --- | --- |
 `
 
 // page returns the table as Markdown.
@@ -64,7 +66,7 @@ func page(list []attack, rows map[string]row) string {
 	b.WriteString(head)
 	for _, a := range list {
 		fmt.Fprintf(&b, "| %s | %s |", a.id, a.title)
-		for _, name := range []string{plain, remap, sealed} {
+		for _, name := range []string{plain, remap, sealed, guarded} {
 			o, ok := rows[a.id][name]
 			cell := "not run"
 			if ok {
