@@ -22,12 +22,21 @@ func (c *Cgroups) Kill(ctx context.Context, team, id string) error {
 	for {
 		left := 0
 		for _, tree := range c.trees {
-			file := filepath.Join(tree, "plimsoll", team, id, "cgroup.procs")
+			group := filepath.Join(tree, "plimsoll", team, id)
+			file := filepath.Join(group, "cgroup.procs")
 			pids, err := members(file)
 			if err != nil {
 				return err
 			}
-			left += len(pids)
+			if left += len(pids); len(pids) == 0 {
+				// Version 2 does not name a process whose leader is gone and whose
+				// last thread is on its way out, but holds the group for it.
+				threads, err := members(filepath.Join(group, "cgroup.threads"))
+				if err != nil {
+					return err
+				}
+				left += len(threads)
+			}
 			for _, pid := range pids {
 				if err := kill(pid, file); err != nil {
 					return fmt.Errorf("end process %d of container %s: %w", pid, id, err)
@@ -39,7 +48,7 @@ func (c *Cgroups) Kill(ctx context.Context, team, id string) error {
 		}
 		select {
 		case <-ctx.Done():
-			return fault.Errorf(fault.Unavailable, "%d processes of container %s do not end: %w", left, id, ctx.Err())
+			return fault.Errorf(fault.Unavailable, "%d processes or threads of container %s do not end: %w", left, id, ctx.Err())
 		case <-time.After(5 * time.Millisecond):
 		}
 	}

@@ -25,6 +25,9 @@ func TestMain(m *testing.M) {
 		_ = seal.Stage(context.Background()) // the Runner was told
 		os.Exit(1)
 	}
+	if os.Args[0] == seal.ThreadsName {
+		seal.Threads()
+	}
 	if os.Args[0] == orphanName {
 		fmt.Fprintln(os.Stderr, runOrphan())
 		os.Exit(1)
