@@ -94,7 +94,7 @@ func (s *setup) install(ctx context.Context) error {
 	if r := s.as(0).Docker(ctx, "run", "--rm", image, "true"); r.Code != 0 {
 		return fmt.Errorf("run first container: %s", r.Err)
 	}
-	return s.share(ctx)
+	return s.share()
 }
 
 // as returns the set-up as the i-th of people sees it; on others than the guarded
@@ -189,7 +189,7 @@ func (s *setup) folder() (string, error) {
 
 // share gives the folder that everybody may write to, to the IDs that the first
 // team has on disk. It has them from its first container on.
-func (s *setup) share(ctx context.Context) error {
+func (s *setup) share() error {
 	const table = "/var/lib/plimsoll/ids.json"
 	var ids struct {
 		Teams map[string]int `json:"teams"`

@@ -36,11 +36,29 @@ func TestTeamsOnAGuardedHost(t *testing.T) {
 	var refused []string
 	for _, name := range []string{"hers", id, id[:12]} {
 		for _, args := range [][]string{
-			{"inspect", name}, {"logs", name}, {"top", name}, {"stats", "--no-stream", name}, {"exec", name, "cat", "/v/f"}, {"cp", name + ":/v/f", "-"},
-			{"diff", name}, {"export", "-o", s.Host.Dir + "/stolen", name}, {"commit", name, "stolen"}, {"attach", name}, {"pause", name}, {"stop", name}, {"kill", name},
-			{"restart", name}, {"update", "--cpus", "0.1", name}, {"rename", name, "his"}, {"rm", "-f", name}, {"network", "connect", "hersnet", name},
-			{"run", "--rm", "--net=container:" + name, image, "true"}, {"run", "--rm", "--pid=container:" + name, image, "true"},
-			{"run", "--rm", "--ipc=container:" + name, image, "true"}, {"run", "--rm", "--volumes-from", name, image, "true"}, {"run", "--rm", "--link", name, image, "true"},
+			{"inspect", name},
+			{"logs", name},
+			{"top", name},
+			{"stats", "--no-stream", name},
+			{"exec", name, "cat", "/v/f"},
+			{"cp", name + ":/v/f", "-"},
+			{"diff", name},
+			{"export", "-o", s.Host.Dir + "/stolen", name},
+			{"commit", name, "stolen"},
+			{"attach", name},
+			{"pause", name},
+			{"stop", name},
+			{"kill", name},
+			{"restart", name},
+			{"update", "--cpus", "0.1", name},
+			{"rename", name, "his"},
+			{"rm", "-f", name},
+			{"network", "connect", "hersnet", name},
+			{"run", "--rm", "--net=container:" + name, image, "true"},
+			{"run", "--rm", "--pid=container:" + name, image, "true"},
+			{"run", "--rm", "--ipc=container:" + name, image, "true"},
+			{"run", "--rm", "--volumes-from", name, image, "true"},
+			{"run", "--rm", "--link", name, image, "true"},
 		} {
 			refused = append(refused, args[0])
 			if r := bob.Docker(t.Context(), args...); r.Code == 0 && !strings.Contains(r.Err, "No such container") { // rm -f is content
@@ -49,9 +67,16 @@ func TestTeamsOnAGuardedHost(t *testing.T) {
 		}
 	}
 	for _, args := range [][]string{
-		{"run", "--rm", "-p", "18000:80", image, "true"}, {"run", "--rm", "-p", "18001:80", image, "true"}, {"run", "--rm", "--net", "hersnet", image, "true"},
-		{"run", "--rm", "-v", "hers:/v", image, "cat", "/v/f"}, {"volume", "inspect", "hers"}, {"volume", "rm", "hers"}, {"network", "inspect", "hersnet"},
-		{"network", "rm", network}, {"run", "--rm", "--label", "dev.plimsoll.team=" + s.teams[0], image, "true"}, {"run", "--rm", image, "attack", "get", address + ":80"},
+		{"run", "--rm", "-p", "18000:80", image, "true"},
+		{"run", "--rm", "-p", "18001:80", image, "true"},
+		{"run", "--rm", "--net", "hersnet", image, "true"},
+		{"run", "--rm", "-v", "hers:/v", image, "cat", "/v/f"},
+		{"volume", "inspect", "hers"},
+		{"volume", "rm", "hers"},
+		{"network", "inspect", "hersnet"},
+		{"network", "rm", network},
+		{"run", "--rm", "--label", "dev.plimsoll.team=" + s.teams[0], image, "true"},
+		{"run", "--rm", image, "attack", "get", address + ":80"},
 	} {
 		refused = append(refused, args[0])
 		if r := bob.Docker(t.Context(), args...); r.Code == 0 {
@@ -80,7 +105,7 @@ func audited(t *testing.T, g *engines.Guarded) {
 		t.Fatal(err)
 	}
 	seen := map[string]int{}
-	for d := json.NewDecoder(strings.NewReader(string(out))); d.More(); {
+	for d := json.NewDecoder(strings.NewReader(out)); d.More(); {
 		var event struct{ Decision verdict.Decision }
 		if err := d.Decode(&event); err != nil {
 			t.Fatal(err)
