@@ -193,14 +193,14 @@ func (g Grants) Sweep(state string) error {
 	}
 	for _, e := range entries {
 		id, ok := strings.CutPrefix(e.Name(), statePrefix(state))
-		if !ok || known(state, id) {
+		if !ok || Known(state, id) {
 			continue
 		}
 		lock, err := durable.TryAcquire(filepath.Join(g.Folder, e.Name(), lockFile))
 		if err != nil || lock == nil {
 			continue // it was removed just now, or is being made
 		}
-		if known(state, id) { // made between the two looks
+		if Known(state, id) { // made between the two looks
 			err = lock.Release()
 		} else {
 			err = (&Held{filepath.Join(g.Folder, e.Name()), lock}).putAway(id)
@@ -250,14 +250,22 @@ func (h *Held) putAway(id string) error {
 	return h.Remove()
 }
 
-// known reports whether the runtime has a container in its folder of state.
-func known(state, id string) bool {
+// Known reports whether the runtime has a container in its folder of state.
+func Known(state, id string) bool {
 	_, err := os.Lstat(filepath.Join(state, id))
 	return err == nil
 }
 
-// Known reports whether the runtime has the container.
-func (s *Sealed) Known() bool { return known(s.State, s.ID) }
+// Gone reports whether neither the runtime nor this folder has anything of the
+// container id.
+func (g Grants) Gone(state, id string) bool {
+	_, err := os.Lstat(g.Path(state, id))
+	if !errors.Is(err, fs.ErrNotExist) {
+		return false
+	}
+	_, err = os.Lstat(filepath.Join(state, id))
+	return errors.Is(err, fs.ErrNotExist)
+}
 
 // ofUsers returns the containers in the user namespace that has the given
 // number and owner.
@@ -269,7 +277,7 @@ func (g Grants) ofUsers(number uint64, owner uint32) ([]*Sealed, error) {
 	var all []*Sealed
 	for _, e := range entries {
 		s, err := readSealed(filepath.Join(g.Folder, e.Name()))
-		if err == nil && s.Users == number && s.Grant.IDs.Base == owner && s.Known() {
+		if err == nil && s.Users == number && s.Grant.IDs.Base == owner && Known(s.State, s.ID) {
 			all = append(all, s)
 		}
 	}

@@ -75,7 +75,7 @@ func (s *shim) create(c *call) (err error) {
 	if err == nil {
 		err = n.start()
 	}
-	if err != nil || !n.made.Known() {
+	if err != nil || !seal.Known(c.state(), n.id) {
 		return errors.Join(err, n.undo())
 	}
 	return n.held.Release()

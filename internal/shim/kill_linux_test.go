@@ -161,3 +161,25 @@ func TestCrun(t *testing.T) {
 	owner(t, filepath.Join(upper, "made"), 0)
 	h.clean(mounts)
 }
+
+// TestDeletedTwice deletes a container as engines do, with force and a second time
+// when it is gone: that takes no runtime, but what a runtime might have of it does.
+func TestDeletedTwice(t *testing.T) {
+	h := newHost(t)
+	b := h.container(h.image(), "true")
+	b.start()
+	if out, err := h.call("delete", "--force", b.id); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	h.configure(map[string]any{"guard": filepath.Join(h.dir, "guard"), "state": h.state, "runtimes": map[string]string{"runc": "/bin/false"}})
+	if out, err := h.call("delete", "--force", b.id); err != nil || out != "" {
+		t.Errorf("gone: %v: %s", err, out)
+	}
+	if _, err := h.call("delete", b.id); err == nil {
+		t.Error("deleted without force though it is gone")
+	}
+	h.must(os.MkdirAll(filepath.Join(h.root, b.id), 0o711))
+	if _, err := h.call("delete", "--force", b.id); err == nil {
+		t.Error("the runtime was not asked to delete what it has")
+	}
+}

@@ -140,6 +140,9 @@ func (s *shim) remove(c *call) error {
 	if err != nil {
 		return err
 	}
+	if c.flags.has("force") && protocol.ValidID(id) && s.grants.Gone(c.state(), id) {
+		return nil // as the runtime would find: engines delete every container twice
+	}
 	path, err := s.config.runtime("runc")
 	if err != nil {
 		return err
@@ -173,6 +176,9 @@ func (s *shim) forget(state, id string, sealed *seal.Sealed) error {
 	held, err := s.grants.Lock(ctx, state, id)
 	if err != nil || held == nil {
 		return err
+	}
+	if seal.Known(state, id) {
+		return held.Release() // another of the same ID was made meanwhile
 	}
 	return s.putAway(ctx, held, state, id, sealed)
 }
