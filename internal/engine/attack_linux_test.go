@@ -377,7 +377,9 @@ func TestWhoSeveralTeamsAct(t *testing.T) {
 	if status, said := answer(t, c); status != http.StatusOK {
 		t.Errorf("one named by a header: %d %s", status, said)
 	}
+	h.guard.mu.Lock()
 	h.guard.mayNot["alpha run"] = true
+	h.guard.mu.Unlock()
 	if status, _ := h.send(t, "alpha", "POST", "/v1.41/containers/create", jsonKind, create("", "")); status != 403 {
 		t.Errorf("a team that may not run: %d", status)
 	}

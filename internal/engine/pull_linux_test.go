@@ -38,7 +38,7 @@ func TestPull(t *testing.T) {
 	direct("tag", "busybox", name)
 	direct("push", name)
 	good := digestOf(t, server.URL, "app/one", "1")
-	guard.digest = func(string) ref.Digest { return good }
+	guard.name(func(string) ref.Digest { return good })
 	wanted := direct("inspect", "-f", "{{.Id}}", name)
 	direct("rmi", name)
 
@@ -58,8 +58,8 @@ func TestPull(t *testing.T) {
 	if got := direct("inspect", "-f", "{{.Id}}", name); got != wanted {
 		t.Errorf("pulled %s, the guard named %s", got, wanted)
 	}
-	if len(guard.pulled) != 1 || guard.pulled[0].Digest != good || guard.pulled[0].Config != ref.Digest(wanted) || guard.pulled[0].Reference != name {
-		t.Errorf("remembered: %+v", guard.pulled)
+	if got := guard.remembered(); len(got) != 1 || got[0].Digest != good || got[0].Config != ref.Digest(wanted) || got[0].Reference != name {
+		t.Errorf("remembered: %+v", got)
 	}
 	h.must(t, "alpha", "run", "--rm", name, "true")
 	if out, err := h.docker(t, "beta", "inspect", name); err == nil {
@@ -80,7 +80,7 @@ func TestPull(t *testing.T) {
 	if out, err := h.docker(t, "alpha", "pull", "-a", host+"/app/one"); err == nil {
 		t.Errorf("all tags at once: %s", out)
 	}
-	guard.digest = func(string) ref.Digest { return "sha256:" + ref.Digest(strings.Repeat("0", 64)) }
+	guard.name(func(string) ref.Digest { return "sha256:" + ref.Digest(strings.Repeat("0", 64)) })
 	if out, err := h.docker(t, "alpha", "pull", name); err == nil {
 		t.Errorf("a digest that the registry does not have: %s", out)
 	}

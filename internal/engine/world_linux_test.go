@@ -75,13 +75,27 @@ func (m *memory) Judge(_ context.Context, q engine.Question) (*verdict.Decision,
 		d.Outcome = verdict.Denied
 		d.Reasons = []verdict.Reason{{Rule: "signed", Outcome: verdict.Denied, Message: "nobody signed it"}}
 	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	if m.digest != nil && q.Config == "" {
 		d.Digest = m.digest(q.Image)
 	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
 	m.records = append(m.records, d)
 	return d, nil
+}
+
+// name has the guard judge by what digest says of an image.
+func (m *memory) name(digest func(image string) ref.Digest) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.digest = digest
+}
+
+// remembered returns what was pulled.
+func (m *memory) remembered() []engine.Pulled {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Clone(m.pulled)
 }
 
 func (m *memory) Pulled(_ context.Context, p engine.Pulled) error {

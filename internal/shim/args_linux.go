@@ -81,8 +81,11 @@ func commands() map[string]command {
 			"status-fd": value, "page-server": value, "file-locks": boolean, "pre-dump": boolean, "manage-cgroups-mode": value,
 			"empty-ns": repeated, "auto-dedup": boolean,
 		}},
-		"help":   {flags: flagKinds{}},
-		hookName: {flags: flagKinds{}, run: (*shim).egressHook},
+		"help": {flags: flagKinds{}},
+
+		// Hooks of our own.
+		egressHook:  {flags: flagKinds{}, run: (*shim).setEgress},
+		networkHook: {flags: flagKinds{}, leading: true, run: (*shim).setNetwork},
 	}
 }
 

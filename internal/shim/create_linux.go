@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 
@@ -218,7 +219,9 @@ func (n *creation) situation() (*rewrite.Situation, error) {
 	s := n.hostSituation(n.id)
 	s.Mappings, s.Swap, s.Unified = n.made.Runtime.Mappings, cgroups.SwapAccounted(), cgroups.Unified()
 	s.HostSpace, s.Node = n.build.Spaces.Host, seal.Node
-	return &s, nil
+	program, err := os.Readlink("/proc/self/exe")
+	s.SetKey = []string{program, networkHook}
+	return &s, err
 }
 
 // put builds the container and keeps what it was granted.

@@ -42,7 +42,7 @@ func (n *creation) limitStorage(ctx context.Context) error {
 	return nil
 }
 
-const hookName = "egress-hook"
+const egressHook = "egress-hook"
 
 // limited reports whether a grant bounds where packets go.
 func limited(g *protocol.Grant) bool {
@@ -79,7 +79,7 @@ func (n *creation) limitEgress() error {
 	if err != nil {
 		return err
 	}
-	n.build.Hook = &specs.Hook{Path: program, Args: []string{program, "--root=" + n.call.state(), hookName}}
+	n.build.Hook = &specs.Hook{Path: program, Args: []string{program, "--root=" + n.call.state(), egressHook}}
 	return nil
 }
 
@@ -108,9 +108,9 @@ func rules(g *protocol.Grant) (egress.Rules, error) {
 	return r, err
 }
 
-// egressHook is called by the runtime: it sets the rules of the container that is
+// setEgress is called by the runtime: it sets the rules of the container that is
 // being made.
-func (s *shim) egressHook(c *call) error {
+func (s *shim) setEgress(c *call) error {
 	return egress.Hook(s.ctx, os.Stdin, func(_ context.Context, id string) (egress.Rules, error) {
 		sealed, err := s.find(c, id)
 		if err != nil {

@@ -46,7 +46,7 @@ func exchange(ctx context.Context, socket string, q Question) (a *Answer, err er
 	if err := q.Validate(); err != nil {
 		return nil, err
 	}
-	f, err := dial(ctx, socket)
+	f, err := Dial(ctx, socket)
 	if err != nil {
 		err = fault.As(fault.Unavailable, fmt.Errorf("ask the guard on %q: %w", socket, err))
 		return nil, fault.Hint(err, "systemctl status plimsoll-guard; without the guard nothing new starts")
@@ -71,7 +71,9 @@ func asking(ctx context.Context, err error) error {
 	return fmt.Errorf("ask the guard: %w", err)
 }
 
-func dial(ctx context.Context, socket string) (*os.File, error) {
+// Dial connects to a socket that root listens on. Until then ctx bounds it, which
+// must have a deadline.
+func Dial(ctx context.Context, socket string) (*os.File, error) {
 	end, ok := ctx.Deadline()
 	if !ok {
 		return nil, errors.New("no deadline is set")

@@ -26,6 +26,11 @@ type Situation struct {
 	Unified  bool   // control groups are of version 2
 	AppArmor string // profile that the host has loaded for containers, "" if it has no AppArmor
 
+	// SetKey is the command, path first, that stands in for the hook by which Docker
+	// connects a container to its network; that hook's path and arguments follow it.
+	// None: the hook stays.
+	SetKey []string
+
 	// HostSpace reports whether the namespace at path is the host's own. Without it
 	// every path is refused.
 	HostSpace func(kind specs.LinuxNamespaceType, path string) (host bool, err error)

@@ -91,7 +91,7 @@ func TestSameBytes(t *testing.T) {
 	server := httptest.NewServer(registry.New(registry.Logger(log.New(io.Discard, "", 0))))
 	defer server.Close()
 	gun := ref.GUN(strings.TrimPrefix(server.URL, "http://") + "/team/app")
-	inRegistry := ocistore.New(ocistore.Config{Registry: oci.New(oci.Config{PlainHTTP: true}), PutTime: 10 * time.Millisecond})
+	inRegistry := ocistore.New(ocistore.Config{Registry: oci.New(oci.Config{PlainHTTP: true}), PutTime: 400 * time.Millisecond})
 	publish(t, inRegistry, gun, r)
 
 	dir := t.TempDir()
