@@ -26,7 +26,7 @@ const networkHook = "network-hook"
 const maxState = 1 << 20
 
 // setNetwork is called by the runtime instead of Docker's own hook, whose program
-// and arguments follow. That program is the engine's, takes 40 ms to start, and
+// and arguments follow. That program is the engine's, takes 30 ms and more to start, and
 // says one sentence to the engine that runs: we say it. If the engine does not
 // answer it as expected, its own program is started after all.
 func (s *shim) setNetwork(c *call) error {
