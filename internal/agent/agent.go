@@ -54,6 +54,7 @@ type Config struct {
 	// containerd; "" if the host has none. Systemd says that the Docker engine
 	// lets systemd make its cgroups.
 	Docker, Containerd string
+	Podman             image.Podman // without a Root there is none
 	Systemd            bool
 	// Slices is told the totals of teams whose containers systemd makes cgroups for;
 	// nil: such containers are refused if the team has totals.

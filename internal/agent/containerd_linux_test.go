@@ -24,14 +24,7 @@ import (
 // asked for, and asks about them as the runtime would.
 func TestContainersOfContainerd(t *testing.T) {
 	needRoot(t)
-	for _, program := range []string{"containerd", "ctr"} {
-		if _, err := exec.LookPath(program); err != nil {
-			if os.Getenv("CI") == "true" {
-				t.Fatalf("needs %s, which this lane must have", program)
-			}
-			t.Skipf("needs %s", program)
-		}
-	}
+	needPrograms(t, "containerd", "ctr")
 	dir, err := os.MkdirTemp("", "ctd") //nolint:usetesting // whose names are too long for sockets
 	must(t, err)
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
@@ -65,31 +58,7 @@ func TestContainersOfContainerd(t *testing.T) {
 		return w.Grant(t.Context(), &protocol.Question{Version: 1, Verb: protocol.Create, ID: id, State: state})
 	}
 	const here = "/run/containerd/runc/default"
-	if g, err := ask("one", here); !fault.Is(err, fault.Denied) {
-		t.Errorf("by default: %+v, %v", g, err)
-	}
-	w.rule(strings.Replace(document, "host: {", "host: {unattributed: minimal, ", 1))
-	if g, err := ask("one", here); !fault.Is(err, fault.Untrusted) || !strings.Contains(err.Error(), "no role names it") {
-		t.Errorf("an image that nobody signed: %+v, %v", g, err)
-	}
-	top, manifest := imported(t, w, root)
-	w.registry.mu.Lock()
-	w.registry.signed[top] = true
-	w.registry.mu.Unlock()
-	if g, err := ask("one", here); !fault.Is(err, fault.Untrusted) || !strings.Contains(err.Error(), "nothing is scanned") {
-		t.Errorf("an image that was not scanned: %+v, %v", g, err)
-	}
-	w.registry.mu.Lock()
-	w.registry.scanned[manifest] = true
-	w.registry.mu.Unlock()
-	g, err := ask("one", here)
-	if err != nil || g.Team != policy.Unattributed || g.Profile.Network.Mode != "none" {
-		t.Fatalf("%+v, %v", g, err)
-	}
-	all := w.recorded()
-	if last := all[len(all)-1]; last.Digest != top || last.GUN != "registry.example.com/app" || last.Team != "" {
-		t.Errorf("recorded %+v", last)
-	}
+	w.comesIn("registry.example.com/app", func() (*protocol.Grant, error) { return ask("one", here) })
 	for id, state := range map[string]string{"one": "/run/containerd/runc/k8s.io", "two": here} {
 		if g, err := ask(id, state); err == nil {
 			t.Errorf("%s of %s: %+v", id, state, g)
@@ -100,17 +69,48 @@ func TestContainersOfContainerd(t *testing.T) {
 	}
 }
 
-// imported returns the digests of the one image that containerd has, as a refusal
-// in the log names them.
-func imported(t *testing.T, w *world, root string) (top, manifest ref.Digest) {
+func needPrograms(t testing.TB, programs ...string) {
 	t.Helper()
-	for _, d := range w.recorded() {
-		top, manifest = d.Digest, d.Manifest
+	for _, program := range programs {
+		if _, err := exec.LookPath(program); err != nil {
+			if os.Getenv("CI") == "true" {
+				t.Fatalf("needs %s, which this lane must have", program)
+			}
+			t.Skipf("needs %s", program)
+		}
 	}
-	if _, err := os.Stat(filepath.Join(root, "io.containerd.content.v1.content/blobs/sha256", top.Encoded())); err != nil {
-		t.Fatal(err)
+}
+
+// comesIn has a container asked about that nobody with a team made: it is refused
+// until the policy has it, its image is signed, and it was scanned.
+func (w *world) comesIn(gun ref.GUN, ask func() (*protocol.Grant, error)) {
+	w.t.Helper()
+	if g, err := ask(); !fault.Is(err, fault.Denied) {
+		w.t.Errorf("by default: %+v, %v", g, err)
 	}
-	return top, manifest
+	w.rule(strings.Replace(document, "host: {", "host: {unattributed: minimal, ", 1))
+	if g, err := ask(); !fault.Is(err, fault.Untrusted) || !strings.Contains(err.Error(), "no role names it") {
+		w.t.Errorf("an image that nobody signed: %+v, %v", g, err)
+	}
+	all := w.recorded()
+	last := all[len(all)-1]
+	w.registry.mu.Lock()
+	w.registry.signed[last.Digest] = true
+	w.registry.mu.Unlock()
+	if g, err := ask(); !fault.Is(err, fault.Untrusted) || !strings.Contains(err.Error(), "nothing is scanned") {
+		w.t.Errorf("an image that was not scanned: %+v, %v", g, err)
+	}
+	w.registry.mu.Lock()
+	w.registry.scanned[last.Manifest] = true
+	w.registry.mu.Unlock()
+	g, err := ask()
+	if err != nil || g.Team != policy.Unattributed || g.Profile.Network.Mode != "none" {
+		w.t.Fatalf("%+v, %v", g, err)
+	}
+	all = w.recorded()
+	if now := all[len(all)-1]; now.Digest != last.Digest || now.GUN != gun || now.Team != "" {
+		w.t.Errorf("recorded %+v", now)
+	}
 }
 
 func dockerArchive(t *testing.T) []byte {

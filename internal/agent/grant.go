@@ -213,10 +213,14 @@ func (a *Agent) nobodys(ctx context.Context, l Law, q *protocol.Question, s *sub
 		s.engine(a.docker, q.ID, a.unclaimed(s.team, w.anonymous()))
 		ask.Config = w.Image
 		return a.Judge(ctx, ask)
-	case !fault.Is(err, fault.NotFound) || a.config.Containerd == "":
+	case !fault.Is(err, fault.NotFound):
 		return a.refuse(ctx, l, ask, q.ID, err)
+	case a.config.Podman.Root != "" && q.Annotations["io.container.manager"] == "libpod":
+		return a.ofPodman(ctx, l, q, ask, s)
+	case a.config.Containerd != "":
+		return a.ofContainerd(ctx, l, q, ask, s)
 	}
-	return a.ofContainerd(ctx, l, q, ask, s)
+	return a.refuse(ctx, l, ask, q.ID, err)
 }
 
 // ofContainerd judges a container by containerd's own record of it.
@@ -229,6 +233,28 @@ func (a *Agent) ofContainerd(ctx context.Context, l Law, q *protocol.Question, a
 	if sandbox := q.Annotations["io.kubernetes.cri.sandbox-id"]; protocol.ValidID(sandbox) {
 		s.own = []string{filepath.Join(a.config.Containerd, "io.containerd.grpc.v1.cri", "sandboxes", sandbox)}
 	}
+	return a.stored(ctx, l, ask, m)
+}
+
+// ofPodman judges a container by podman's own record of it. An image that was pulled
+// by an index is allowed if either that or its manifest is.
+func (a *Agent) ofPodman(ctx context.Context, l Law, q *protocol.Question, ask Question, s *subject) (*verdict.Decision, error) {
+	all, err := a.config.Podman.OpenContainer(ctx, q.ID)
+	if err != nil {
+		return a.refuse(ctx, l, ask, q.ID, err)
+	}
+	s.own = a.config.Podman.Own(q.ID)
+	var last *verdict.Decision
+	for _, m := range all {
+		if last, err = a.stored(ctx, l, ask, m); err != nil || last.Allowed() {
+			break
+		}
+	}
+	return last, err
+}
+
+// stored judges an image as another engine has it.
+func (a *Agent) stored(ctx context.Context, l Law, ask Question, m *image.Image) (*verdict.Decision, error) {
 	ask.Image, ask.Config = m.Reference.String(), m.Config.Digest
 	key := question{l.environment(), "", ask.Image, ask.Config, l.hash(), ask.Action}
 	done, err := a.wait(ctx, key)

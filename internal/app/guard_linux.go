@@ -32,6 +32,7 @@ type GuardConfig struct {
 	// containerd; "" if the host has none. Systemd says that the engine lets systemd
 	// make its cgroups.
 	Docker, Containerd string
+	Podman             image.Podman // without a Root there is none
 	Systemd            bool
 	// Cache is for how long an answer may be repeated; 0 means five minutes.
 	Cache time.Duration
@@ -96,7 +97,7 @@ func (s Settings) Guard(ctx context.Context, c GuardConfig) (_ *Guard, err error
 	images := g.images(s)
 	g.agent = agent.New(agent.Config{
 		Memory: g.memory, Ranges: store.NewRanges(store.RangesConfig{File: s.IDs}), Law: g.laws.now, Cache: c.Cache,
-		Docker: c.Docker, Containerd: c.Containerd, Systemd: c.Systemd, Slices: new(agent.Systemd), Protected: s.protected(c), Warn: c.Warn,
+		Docker: c.Docker, Containerd: c.Containerd, Podman: c.Podman, Systemd: c.Systemd, Slices: new(agent.Systemd), Protected: s.protected(c), Warn: c.Warn,
 		Layers: func(ctx context.Context, name string) (image.Blobs, error) {
 			m, err := images.Open(ctx, name, "")
 			if err != nil {
@@ -144,7 +145,7 @@ func (g *Guard) images(s Settings) *image.Opener {
 // seal always refuses: where this host keeps other people's things.
 func (s Settings) protected(c GuardConfig) []string {
 	var all []string
-	for _, p := range []string{c.Run, c.Docker, c.Containerd, s.Data, filepath.Dir(s.IDs), filepath.Dir(s.Policy), "/etc/docker"} {
+	for _, p := range []string{c.Run, c.Docker, c.Containerd, c.Podman.Root, c.Podman.Run, s.Data, filepath.Dir(s.IDs), filepath.Dir(s.Policy), "/etc/docker"} {
 		if p = filepath.Clean(p); filepath.IsAbs(p) && p != "/" {
 			all = append(all, p)
 		}

@@ -76,6 +76,8 @@ Started by the unit plimsoll-guard.service that "plimsoll guard install" writes.
 	cmd.Flags().StringVar(&c.Public, "socket", host.PublicSocket, "socket that people use, the engine's former place")
 	cmd.Flags().StringVar(&c.Group, "group", "docker", "group whose members may use it; what they may do there is the policy's")
 	cmd.Flags().StringVar(&c.Containerd, "containerd", host.Containerd, "containerd's folder of state, whose containers of nobody are judged too")
+	cmd.Flags().StringVar(&c.Podman.Root, "podman", "/var/lib/containers/storage", "podman's storage, whose containers of nobody are judged too")
+	cmd.Flags().StringVar(&c.Podman.Run, "podman-run", "/run/containers/storage", "where podman keeps what does not outlive the host's boot")
 	cmd.Flags().StringVar(&c.Run, "sockets", app.RunFolder, "folder of the other sockets")
 	cmd.Flags().StringVar(&c.TLS.Listen, "tls-listen", "", "host:port to serve people with client certificates at, beside the socket")
 	cmd.Flags().StringVar(&c.TLS.Cert, "tls-cert", "", "the server's certificate (PEM)")

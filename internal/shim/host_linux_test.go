@@ -249,9 +249,7 @@ func (h *host) image() string {
 	for _, name := range []string{"bin", "etc", "proc", "sys", "dev", "tmp", "root"} {
 		h.must(os.MkdirAll(filepath.Join(dir, name), 0o755))
 	}
-	busybox, err := exec.LookPath("busybox")
-	h.must(err)
-	b, err := os.ReadFile(busybox)
+	b, err := os.ReadFile(busybox(h))
 	h.must(err)
 	h.must(os.WriteFile(filepath.Join(dir, "bin/busybox"), b, 0o755))
 	for _, name := range []string{"sh", "cat", "id", "touch", "sleep", "ls", "grep", "mkdir", "chmod", "chown", "stat", "true", "ulimit", "mount", "ps", "kill", "dd", "wc", "echo", "hostname", "rm", "mknod", "df", "od"} {
@@ -259,6 +257,15 @@ func (h *host) image() string {
 	}
 	h.must(os.WriteFile(filepath.Join(dir, "etc/passwd"), []byte("root:x:0:0::/root:/bin/sh\n"), 0o644))
 	return dir
+}
+
+func busybox(t testing.TB) string {
+	t.Helper()
+	path, err := exec.LookPath("busybox")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
 }
 
 // bundle is one container that is asked for.

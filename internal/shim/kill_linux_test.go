@@ -171,7 +171,9 @@ func TestDeletedTwice(t *testing.T) {
 	if out, err := h.call("delete", "--force", b.id); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
-	h.configure(map[string]any{"guard": filepath.Join(h.dir, "guard"), "state": h.state, "runtimes": map[string]string{"runc": "/bin/false"}})
+	refuses := filepath.Join(h.dir, "false")
+	h.must(os.Symlink(busybox(t), refuses))
+	h.configure(map[string]any{"guard": filepath.Join(h.dir, "guard"), "state": h.state, "runtimes": map[string]string{"runc": refuses}})
 	if out, err := h.call("delete", "--force", b.id); err != nil || out != "" {
 		t.Errorf("gone: %v: %s", err, out)
 	}

@@ -1,6 +1,7 @@
 package shim_test
 
 import (
+	"fmt"
 	"io"
 	"net"
 	"os"
@@ -16,7 +17,8 @@ func TestNetworkHook(t *testing.T) {
 	h := newHost(t)
 	engines := filepath.Join(h.dir, "exec/libnetwork")
 	h.must(os.MkdirAll(engines, 0o700))
-	h.must(os.WriteFile(filepath.Join(h.dir, "own"), []byte("#!/bin/sh\necho own: \"$@\"\ncat\nexit 3\n"), 0o755))
+	script := fmt.Sprintf("#!%s sh\necho own: \"$@\"\n%[1]s cat\nexit 3\n", busybox(t))
+	h.must(os.WriteFile(filepath.Join(h.dir, "own"), []byte(script), 0o755))
 	const state = `{"ociVersion":"1.0.2","id":"c0ffee","status":"creating","pid":4711,"bundle":"/b"}`
 	heard := make(chan string, 1)
 	answer := func(socket, text string) {
