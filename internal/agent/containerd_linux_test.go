@@ -25,9 +25,7 @@ import (
 func TestContainersOfContainerd(t *testing.T) {
 	needRoot(t)
 	needPrograms(t, "containerd", "ctr")
-	dir, err := os.MkdirTemp("", "ctd") //nolint:usetesting // whose names are too long for sockets
-	must(t, err)
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	dir := shortFolder(t)
 	root, socket := filepath.Join(dir, "root"), filepath.Join(dir, "s")
 	config := filepath.Join(dir, "config.toml")
 	must(t, os.WriteFile(config, []byte("version = 2\ndisabled_plugins = [\"io.containerd.grpc.v1.cri\"]\n"), 0o600))

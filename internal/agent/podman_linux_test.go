@@ -17,9 +17,7 @@ import (
 func TestContainersOfPodman(t *testing.T) {
 	needRoot(t)
 	needPrograms(t, "podman")
-	dir, err := os.MkdirTemp("", "pod") //nolint:usetesting // whose names are too long for sockets
-	must(t, err)
-	t.Cleanup(func() { must(t, os.RemoveAll(dir)) })
+	dir := shortFolder(t)
 	p := image.Podman{Root: filepath.Join(dir, "root"), Run: filepath.Join(dir, "run")}
 	podman := func(args ...string) string {
 		t.Helper()

@@ -144,7 +144,11 @@ func (s *Server) serve(ctx context.Context, conn *net.UnixConn) (err error) {
 	}
 	var q protocol.Question
 	if err := readQuestion(conn, &q); err != nil {
-		return errors.Join(err, protocol.Write(conn, protocol.Refuse(err)))
+		told := protocol.Write(conn, protocol.Refuse(err))
+		if errors.Is(err, io.EOF) {
+			return nil // whoever only looked whether somebody listens
+		}
+		return errors.Join(err, told)
 	}
 	select {
 	case s.slots <- struct{}{}:

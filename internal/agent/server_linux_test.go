@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -20,12 +21,19 @@ import (
 	"plimsoll/internal/seal/protocol"
 )
 
+// shortFolder is for sockets, whose names must be short.
+func shortFolder(t testing.TB) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "guard") //nolint:usetesting // whose names are too long
+	must(t, err)
+	t.Cleanup(func() { must(t, os.RemoveAll(dir)) })
+	return dir
+}
+
 // serve starts a server for whoever runs the test and returns its socket.
 func serve(t testing.TB, a agent.Answerer, change func(*agent.ServerConfig)) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "guard") //nolint:usetesting // whose names are too long for sockets
-	must(t, err)
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	dir := shortFolder(t)
 	c := agent.ServerConfig{Socket: filepath.Join(dir, "runtime", "guard.sock"), Agent: a, UID: uint32(os.Getuid()), Warn: func(err error) { t.Log("warning:", err) }}
 	if change != nil {
 		change(&c)
@@ -262,5 +270,43 @@ func BenchmarkStart(b *testing.B) {
 		if err := protocol.Tell(within(b), socket, protocol.Question{Verb: protocol.Deleted, ID: id(1), State: state}); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+// TestWhoOnlyLooks connects and says nothing, as guard doctor does: nobody is warned
+// of that, but of whoever stops in the middle.
+func TestWhoOnlyLooks(t *testing.T) {
+	needRoot(t)
+	var mu sync.Mutex
+	var told []string
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	c := agent.ServerConfig{
+		Socket: filepath.Join(shortFolder(t), "runtime", "guard.sock"), Agent: answers(func(context.Context, *protocol.Question) (*protocol.Grant, error) { return nil, fault.Errorf(fault.Denied, "no") }),
+		Warn: func(err error) {
+			mu.Lock()
+			defer mu.Unlock()
+			told = append(told, err.Error())
+		},
+	}
+	s, err := agent.Listen(c)
+	must(t, err)
+	done := make(chan error, 1)
+	go func() { done <- s.Run(ctx) }()
+	for _, sent := range []string{"", "\x00\x00"} {
+		conn, err := net.Dial("unix", c.Socket)
+		must(t, err)
+		_, err = conn.Write([]byte(sent))
+		must(t, err)
+		must(t, conn.Close())
+	}
+	// By the time that this is answered, those before it are being served.
+	if _, err := protocol.Ask(within(t), c.Socket, protocol.Question{Verb: protocol.Create, ID: id(1), State: state}); !fault.Is(err, fault.Denied) {
+		t.Error(err)
+	}
+	stop()
+	must(t, <-done)
+	if len(told) != 1 || !strings.Contains(told[0], "unexpected EOF") {
+		t.Errorf("told: %q", told)
 	}
 }
