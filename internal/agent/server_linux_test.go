@@ -282,7 +282,9 @@ func TestWhoOnlyLooks(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
 	c := agent.ServerConfig{
-		Socket: filepath.Join(shortFolder(t), "runtime", "guard.sock"), Agent: answers(func(context.Context, *protocol.Question) (*protocol.Grant, error) { return nil, fault.Errorf(fault.Denied, "no") }),
+		Socket: filepath.Join(shortFolder(t), "runtime", "guard.sock"), Agent: answers(func(context.Context, *protocol.Question) (*protocol.Grant, error) {
+			return nil, fault.Errorf(fault.Denied, "no")
+		}),
 		Warn: func(err error) {
 			mu.Lock()
 			defer mu.Unlock()

@@ -28,19 +28,47 @@ func TestMain(m *testing.M) {
 // served is a whole guard with an engine whose containers the runtime seals.
 type served struct {
 	*guardHost
-	team string
+	team   string
+	remote string // where people with certificates come in
+}
+
+// certifyScript makes the certificates of an authority, of a server, and of two
+// people, the one by another authority, in the folder $1.
+const certifyScript = `set -e
+cd "$1"
+new="-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 1"
+for who in ca other; do openssl req -x509 $new -subj "/CN=$who" -keyout $who.key -out $who.pem; done
+echo 'subjectAltName=IP:127.0.0.1' >server.ext
+for who in server alice mallory; do
+	openssl req $new -subj "/O=Example/CN=$who" -keyout $who.key -out $who.csr
+	ca=ca; [ $who != mallory ] || ca=other
+	ext=; [ $who != server ] || ext="-extfile server.ext"
+	openssl x509 -req -in $who.csr -CA $ca.pem -CAkey $ca.key -CAcreateserial -days 1 $ext -out $who.pem
+done`
+
+// certify makes certificates, and says where people who have one are served.
+func (h *guardHost) certify() app.TLSConfig {
+	h.t.Helper()
+	if out, err := exec.CommandContext(h.t.Context(), "sh", "-c", certifyScript, "sh", h.dir).CombinedOutput(); err != nil {
+		h.t.Fatalf("openssl: %v\n%s", err, out)
+	}
+	l, err := new(net.ListenConfig).Listen(h.t.Context(), "tcp", "127.0.0.1:0")
+	check(h.t, err)
+	defer l.Close()
+	file := func(name string) string { return filepath.Join(h.dir, name) }
+	return app.TLSConfig{Listen: l.Addr().String(), Cert: file("server.pem"), Key: file("server.key"), ClientCA: file("ca.pem")}
 }
 
 // serve builds the runtime, starts an engine that has no other, and serves the
 // guard in front of it.
 func serveGuard(t *testing.T) *served {
 	t.Helper()
-	for _, name := range []string{"go", "busybox", "docker"} {
+	for _, name := range []string{"go", "busybox", "docker", "openssl"} {
 		needProgram(t, name)
 	}
 	h := newGuardHost(t)
-	s := &served{h, "copy-" + strings.ToLower(filepath.Base(h.dir))}
-	h.rule(strings.NewReplacer("payments", s.team, "may: [run]", "may: [run, exec, copy, build, logs]", "pids: 10}", "pids: 10, capabilities: {add: [CHOWN, FOWNER, DAC_OVERRIDE]}}").Replace(guardPolicy))
+	s := &served{guardHost: h, team: "copy-" + strings.ToLower(filepath.Base(h.dir))}
+	h.rule(strings.NewReplacer("payments", s.team, "{users: [alice]}", `{users: [alice], certificates: ["CN=alice,O=Example"]}`, "may: [run]", "may: [run, exec, copy, build, logs]", "pids: 10}", "pids: 10, capabilities: {add: [CHOWN, FOWNER, DAC_OVERRIDE]}}").Replace(guardPolicy))
 	program := filepath.Join(h.dir, "plimsoll-runtime")
 	build := exec.CommandContext(t.Context(), "go", "build", "-o", program, "plimsoll/cmd/plimsoll-runtime")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
@@ -54,7 +82,8 @@ func serveGuard(t *testing.T) *served {
 	if _, err := app.ReadPolicy(h.settings.Policy); err != nil {
 		t.Fatal(err)
 	}
-	c := app.ServeConfig{GuardConfig: h.config, Public: filepath.Join(h.dir, "docker.sock"), Group: "root"}
+	c := app.ServeConfig{GuardConfig: h.config, Public: filepath.Join(h.dir, "docker.sock"), Group: "root", TLS: h.certify()}
+	s.remote = "tcp://" + c.TLS.Listen
 	ready := make(chan struct{})
 	c.Ready = func(context.Context) error { close(ready); return nil }
 	ctx, stop := context.WithCancel(context.Background())
@@ -176,6 +205,7 @@ func TestGuardServesASealedHost(t *testing.T) {
 	}
 	s.race(id, secret)
 	s.stale(id)
+	s.certificates(id)
 	s.doors()
 }
 
@@ -214,6 +244,25 @@ func (s *served) stale(id string) {
 	}
 	if !there() {
 		t.Error("after the refresh the engine does not see the new file")
+	}
+}
+
+// certificates has the stock client ask over TCP: the subject of its certificate
+// is who asks, and nobody is heard whose certificate the authority did not sign.
+func (s *served) certificates(id string) {
+	t := s.t
+	t.Helper()
+	for who, want := range map[string]string{"alice": "", "server": "is in no team", "mallory": "tls: ", "nobody": "tls: "} {
+		args := []string{"-H", s.remote, "--tlsverify", "--tlscacert", filepath.Join(s.dir, "ca.pem")}
+		if who != "nobody" {
+			args = append(args, "--tlscert", filepath.Join(s.dir, who+".pem"), "--tlskey", filepath.Join(s.dir, who+".key"))
+		}
+		cmd := exec.CommandContext(t.Context(), "docker", append(args, "ps", "-q", "--no-trunc")...)
+		cmd.Env = append(os.Environ(), "DOCKER_CONFIG="+s.dir)
+		out, err := cmd.CombinedOutput()
+		if want == "" && (err != nil || strings.TrimSpace(string(out)) != id) || want != "" && (err == nil || !strings.Contains(string(out), want)) {
+			t.Errorf("%s, over TCP: %v\n%s", who, err, out)
+		}
 	}
 }
 

@@ -58,7 +58,7 @@ var (
 func TestDocsNameWhatExists(t *testing.T) {
 	flags := map[string]bool{"help": true}
 	// Those of docker, dockerd, runc and Dockerfiles, which pages speak of.
-	for f := range strings.FieldsSeq("device device-cgroup-rule from ipc mount net no-new-keyring no-pivot oom-score-adj pid preserve-fds privileged runtime security-opt ulimit userns userns-remap uts") {
+	for f := range strings.FieldsSeq("device device-cgroup-rule from ipc mount net no-new-keyring no-pivot oom-score-adj pid preserve-fds privileged runtime security-opt tlsverify ulimit userns userns-remap uts") {
 		flags[f] = true
 	}
 	everyCommand(cli.Tree(), func(c *cobra.Command) {
