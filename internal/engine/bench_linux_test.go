@@ -83,23 +83,33 @@ func BenchmarkAdded(b *testing.B) {
 	decode(b, ask(b, proxied, http.MethodPost, "/v1.41/containers/create?name=taken", create("", "")), &made)
 	defer ask(b, proxied, http.MethodDelete, "/v1.41/containers/"+made.ID, "")
 	one := "/v1.41/containers/" + made.ID
+	runs := h.must(b, "alpha", "run", "-d", "busybox", "sleep", "600")
+	defer h.must(b, "alpha", "rm", "-f", runs)
 	remove := func(c *http.Client, text string) {
 		var made struct{ ID string }
 		decode(b, text, &made)
 		ask(b, c, http.MethodDelete, "/v1.41/containers/"+made.ID, "")
 	}
+	// stream starts a process whose output is all that there is to carry.
+	stream := func(c *http.Client, text string) string {
+		var made struct{ ID string }
+		decode(b, text, &made)
+		return ask(b, c, http.MethodPost, "/v1.41/exec/"+made.ID+"/start", `{"Detach":false,"Tty":false}`)
+	}
 	for _, tt := range []struct {
 		name, method, uri, body string
+		then                    func(*http.Client, string) string // counts as well
 		after                   func(*http.Client, string)
 	}{
-		{"ping", http.MethodGet, "/_ping", "", nil},
-		{"inspect", http.MethodGet, one + "/json", "", nil},
-		{"list", http.MethodGet, "/v1.41/containers/json?all=1", "", nil},
-		{"create", http.MethodPost, "/v1.41/containers/create", create("", ""), remove},
+		{"ping", http.MethodGet, "/_ping", "", nil, nil},
+		{"inspect", http.MethodGet, one + "/json", "", nil, nil},
+		{"list", http.MethodGet, "/v1.41/containers/json?all=1", "", nil, nil},
+		{"create", http.MethodPost, "/v1.41/containers/create", create("", ""), nil, remove},
 		// The same without an engine's work on disk, which takes now this long, now that.
-		{"create-taken", http.MethodPost, "/v1.41/containers/create?name=taken", create("", ""), nil},
-		{"image", http.MethodGet, "/v1.41/images/busybox/json", "", nil},
-		{"export", http.MethodGet, one + "/export", "", nil},
+		{"create-taken", http.MethodPost, "/v1.41/containers/create?name=taken", create("", ""), nil, nil},
+		{"image", http.MethodGet, "/v1.41/images/busybox/json", "", nil, nil},
+		{"export", http.MethodGet, one + "/export", "", nil, nil},
+		{"exec", http.MethodPost, "/v1.41/containers/" + runs + "/exec", `{"Cmd":["dd","if=/dev/zero","bs=64k","count=1600"],"AttachStdout":true}`, stream, nil},
 	} {
 		b.Run(tt.name, func(b *testing.B) {
 			var took [2][]time.Duration
@@ -108,6 +118,9 @@ func BenchmarkAdded(b *testing.B) {
 				for i, c := range []*http.Client{direct, proxied} {
 					began := time.Now()
 					text := ask(b, c, tt.method, tt.uri, tt.body)
+					if tt.then != nil {
+						text = tt.then(c, text)
+					}
 					took[i] = append(took[i], time.Since(began))
 					size = len(text)
 					if tt.after != nil {

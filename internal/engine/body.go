@@ -58,6 +58,15 @@ func noBody(r *http.Request) error {
 	}
 }
 
+// read reads the request's body as [decodeBody] does.
+func (q *request) read(into any, old legacy) error {
+	data, err := readBody(q.r)
+	if err != nil {
+		return err
+	}
+	return decodeBody(data, into, old)
+}
+
 // decodeBody reads JSON into a pointer to one of the engine's types. Every
 // object's members must be named as the type names them, letter case included,
 // and once; what the type does not have must be in the legacy table with the

@@ -261,12 +261,8 @@ func (q *request) update() error {
 	if err != nil {
 		return err
 	}
-	data, err := readBody(q.r)
-	if err != nil {
-		return err
-	}
 	var body container.UpdateConfig
-	if err := decodeBody(data, &body, legacyUpdate); err != nil {
+	if err := q.read(&body, legacyUpdate); err != nil {
 		return err
 	}
 	if err := q.admit(ActionRun); err != nil {
@@ -281,12 +277,7 @@ func (q *request) update() error {
 	if err := q.allow("update", "update limits of container %s", c.ID); err != nil {
 		return err
 	}
-	o, err := jsonBody("containers/"+c.ID+"/update", nil, body)
-	if err != nil {
-		return err
-	}
-	_, err = q.pass(o)
-	return err
+	return q.passJSON("containers/"+c.ID+"/update", body)
 }
 
 func (q *request) attach() error {

@@ -38,12 +38,8 @@ var (
 // field of what is asked for. What is made is remembered before its creator
 // hears of it.
 func (q *request) createContainer() error {
-	data, err := readBody(q.r)
-	if err != nil {
-		return err
-	}
 	var body container.CreateRequest
-	if err := decodeBody(data, &body, legacyCreate); err != nil {
+	if err := q.read(&body, legacyCreate); err != nil {
 		return err
 	}
 	if name := q.query.Get("name"); name != "" {

@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"bytes"
 	"encoding/json"
 	"net/http"
 
@@ -27,12 +26,8 @@ func (q *request) createExec() error {
 	if err != nil {
 		return err
 	}
-	data, err := readBody(q.r)
-	if err != nil {
-		return err
-	}
 	var body container.ExecCreateRequest
-	if err := decodeBody(data, &body, legacyExec); err != nil {
+	if err := q.read(&body, legacyExec); err != nil {
 		return err
 	}
 	if err := q.admit(ActionExec); err != nil {
@@ -44,12 +39,7 @@ func (q *request) createExec() error {
 	if err := q.allow("exec", "exec in container %s as %q: %.200q", c.ID, clip(body.User), body.Cmd); err != nil {
 		return err
 	}
-	o, err := jsonBody("containers/"+c.ID+"/exec", nil, body)
-	if err != nil {
-		return err
-	}
-	_, err = q.pass(o)
-	return err
+	return q.passJSON("containers/"+c.ID+"/exec", body)
 }
 
 // execOf finds the container that an exec is of. The engine knows, also after
@@ -88,24 +78,20 @@ func (q *request) startExec() error {
 	if err := q.execOf(q.name); err != nil {
 		return err
 	}
-	data, err := readBody(q.r)
-	if err != nil {
-		return err
-	}
 	var body container.ExecStartRequest
-	if err := decodeBody(data, &body, nil); err != nil {
+	if err := q.read(&body, nil); err != nil {
 		return err
 	}
 	if err := q.admit(ActionExec); err != nil {
 		return err
 	}
-	if data, err = json.Marshal(body); err != nil {
-		return fault.As(fault.Internal, err)
-	}
 	path := "exec/" + q.name + "/start"
 	if body.Detach {
-		_, err = q.pass(outgoing{method: http.MethodPost, path: path, body: bytes.NewReader(data), length: int64(len(data)), kind: "application/json"})
-		return err
+		return q.passJSON(path, body)
+	}
+	data, err := json.Marshal(body)
+	if err != nil {
+		return fault.As(fault.Internal, err)
 	}
 	return q.hijack(path, data)
 }

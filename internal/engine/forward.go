@@ -105,6 +105,16 @@ func (q *request) pass(o outgoing) (int, error) {
 	return resp.StatusCode, q.answer(resp, nil)
 }
 
+// passJSON posts body, which was judged, and gives the answer to the client.
+func (q *request) passJSON(path string, body any) error {
+	o, err := jsonBody(path, nil, body)
+	if err != nil {
+		return err
+	}
+	_, err = q.pass(o)
+	return err
+}
+
 // same sends on what the client asked, to the path given, with the query that was
 // parsed and without a body.
 func (q *request) same(path string) (int, error) {

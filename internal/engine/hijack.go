@@ -89,16 +89,27 @@ func (q *request) carry(engine net.Conn, from *bufio.Reader, resp *http.Response
 	sent := make(chan struct{})
 	go func() {
 		defer close(sent)
-		_, _ = io.Copy(engine, buffered.Reader)
+		drain(engine, buffered.Reader, client)
 		_ = closeWrite(engine)
 	}()
-	_, _ = io.Copy(client, from)
+	drain(client, from, engine)
 	// The engine has ended: whatever the client still sends has no reader.
 	_ = closeWrite(client)
 	_ = engine.Close()
 	_ = client.Close()
 	<-sent
 	return nil
+}
+
+// drain copies what was read ahead of a connection, and then all that it brings, in
+// larger pieces than a reader ahead takes.
+func drain(to net.Conn, ahead *bufio.Reader, from net.Conn) {
+	if _, err := io.CopyN(to, ahead, int64(ahead.Buffered())); err != nil {
+		return // one of the two has gone
+	}
+	// Not by what a connection may do by itself: that is no faster between two
+	// local sockets, and takes smaller pieces.
+	_, _ = io.CopyBuffer(struct{ io.Writer }{to}, struct{ io.Reader }{from}, make([]byte, 32<<10))
 }
 
 // streamHead is the head of the answer that opens a stream, made anew.

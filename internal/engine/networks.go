@@ -140,12 +140,8 @@ type createdNetwork struct {
 }
 
 func (q *request) createNetwork() error {
-	data, err := readBody(q.r)
-	if err != nil {
-		return err
-	}
 	body := createdNetwork{CheckDuplicate: true}
-	if err := decodeBody(data, &body.CreateRequest, legacyNetwork); err != nil {
+	if err := q.read(&body.CreateRequest, legacyNetwork); err != nil {
 		return err
 	}
 	if err := q.admit(ActionRun); err != nil {
@@ -214,12 +210,8 @@ func (q *request) checkNetwork(n *network.CreateRequest) error {
 }
 
 func (q *request) connect() error {
-	data, err := readBody(q.r)
-	if err != nil {
-		return err
-	}
 	var body network.ConnectRequest
-	if err := decodeBody(data, &body, nil); err != nil {
+	if err := q.read(&body, nil); err != nil {
 		return err
 	}
 	if err := q.admit(ActionRun); err != nil {
@@ -253,21 +245,12 @@ func (q *request) connect() error {
 	if err := q.allow("network", "connect container %s to network %s", c.ID, id); err != nil {
 		return err
 	}
-	o, err := jsonBody("networks/"+id+"/connect", nil, body)
-	if err != nil {
-		return err
-	}
-	_, err = q.pass(o)
-	return err
+	return q.passJSON("networks/"+id+"/connect", body)
 }
 
 func (q *request) disconnect() error {
-	data, err := readBody(q.r)
-	if err != nil {
-		return err
-	}
 	var body network.DisconnectRequest
-	if err := decodeBody(data, &body, nil); err != nil {
+	if err := q.read(&body, nil); err != nil {
 		return err
 	}
 	if err := q.admit(ActionRun); err != nil {
@@ -282,12 +265,7 @@ func (q *request) disconnect() error {
 	if err != nil {
 		return err
 	}
-	o, err := jsonBody("networks/"+id+"/disconnect", nil, body)
-	if err != nil {
-		return err
-	}
-	_, err = q.pass(o)
-	return err
+	return q.passJSON("networks/"+id+"/disconnect", body)
 }
 
 // leavable returns the ID of a network that a container of the team may be taken

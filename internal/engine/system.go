@@ -96,23 +96,14 @@ func (q *request) diskUsage() error {
 
 // auth lets the engine try a registry's credentials.
 func (q *request) auth() error {
-	data, err := readBody(q.r)
-	if err != nil {
-		return err
-	}
 	var body registry.AuthConfig
-	if err := decodeBody(data, &body, legacyAuth); err != nil {
+	if err := q.read(&body, legacyAuth); err != nil {
 		return err
 	}
 	if err := q.admit(ActionRun); err != nil {
 		return err
 	}
-	o, err := jsonBody("auth", nil, body)
-	if err != nil {
-		return err
-	}
-	_, err = q.pass(o)
-	return err
+	return q.passJSON("auth", body)
 }
 
 func (q *request) distribution() error {

@@ -121,12 +121,8 @@ func (q *request) makeVolume(v volume.CreateRequest, answer *map[string]any) err
 }
 
 func (q *request) createVolume() error {
-	data, err := readBody(q.r)
-	if err != nil {
-		return err
-	}
 	var body volume.CreateRequest
-	if err := decodeBody(data, &body, nil); err != nil {
+	if err := q.read(&body, nil); err != nil {
 		return err
 	}
 	if err := q.admit(ActionRun); err != nil {

@@ -25,12 +25,25 @@ const minInodes = 4096
 // not only counted but enforced. The error is Unavailable and says in its hint
 // how the file system would have to be mounted.
 func Supported(path string) error {
-	dir, err := openFolder(path)
+	dir, err := openEnforced(path)
 	if err != nil {
 		return err
 	}
-	defer func() { _ = dir.Close() }()
-	return enforced(dir)
+	_ = dir.Close()
+	return nil
+}
+
+// openEnforced opens a folder on a file system whose project quotas are enforced.
+func openEnforced(path string) (*os.File, error) {
+	dir, err := openFolder(path)
+	if err != nil {
+		return nil, err
+	}
+	if err := enforced(dir); err != nil {
+		_ = dir.Close()
+		return nil, err
+	}
+	return dir, nil
 }
 
 func enforced(dir *os.File) error {
@@ -75,14 +88,11 @@ func Limit(dir string, project uint32, bytes int64) error {
 	if project == 0 || bytes < sector {
 		return fault.Errorf(fault.Invalid, "limit %q to %d bytes as project %d: neither may be 0", dir, bytes, project)
 	}
-	f, err := openFolder(dir)
+	f, err := openEnforced(dir)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = f.Close() }()
-	if err := enforced(f); err != nil {
-		return err
-	}
 	if err := bound(f, project, bytes); err != nil {
 		return err
 	}
@@ -99,14 +109,11 @@ func Bound(path string, project uint32, bytes int64) error {
 	if project == 0 || bytes < sector {
 		return fault.Errorf(fault.Invalid, "limit project %d to %d bytes: neither may be 0", project, bytes)
 	}
-	f, err := openFolder(path)
+	f, err := openEnforced(path)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = f.Close() }()
-	if err := enforced(f); err != nil {
-		return err
-	}
 	return bound(f, project, bytes)
 }
 
@@ -125,14 +132,11 @@ func Assign(dir string, project uint32) error {
 	if project == 0 {
 		return fault.Errorf(fault.Invalid, "project 0 is the host's")
 	}
-	f, err := openFolder(dir)
+	f, err := openEnforced(dir)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = f.Close() }()
-	if err := enforced(f); err != nil {
-		return err
-	}
 	p, err := read(f, project)
 	if err == nil && (p.MaxBytes == 0 || p.MaxInodes == 0) {
 		err = fault.Errorf(fault.Denied, "project %d has no limit on the file system of %q", project, dir)

@@ -40,7 +40,9 @@ func (w *work) hooks(spec *object) error {
 				return err
 			}
 		}
-		hooks.set(m.name, all)
+		if len(all) > 0 {
+			hooks.set(m.name, all)
+		}
 	}
 	spec.put("hooks", hooks.encode())
 	return nil
