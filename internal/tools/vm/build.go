@@ -48,6 +48,7 @@ var suites = []struct {
 		skips: map[string]string{"TestIDsStayTakenWhileSomethingRuns": "it is about control groups of version 1"},
 	},
 	{pkg: "shim", name: "systemd", run: systemdTest, systemd: true, env: []string{"PLIMSOLL_RUNTIME=/t/plimsoll-runtime", "PLIMSOLL_SYSTEMD=1"}},
+	{pkg: "host", name: "unit", run: "TestUnitUnderSystemd", systemd: true, env: []string{"PLIMSOLL_UNIT=/t/plimsoll"}},
 }
 
 const systemdTest = "TestSystemdHoldsTotals"
@@ -90,7 +91,7 @@ func (b *builder) build(ctx context.Context) (machine, error) {
 func (b *builder) suites(ctx context.Context, root string) (plan, error) {
 	var p plan
 	b.expected = map[string][]expectation{}
-	for name, pkg := range map[string]string{"attacker": "./internal/seal/testdata/attacker", "plimsoll-runtime": "./cmd/plimsoll-runtime"} {
+	for name, pkg := range map[string]string{"attacker": "./internal/seal/testdata/attacker", "plimsoll": "./cmd/plimsoll", "plimsoll-runtime": "./cmd/plimsoll-runtime"} {
 		if err := goBuild(ctx, "build", "-o", filepath.Join(root, "t", name), pkg); err != nil {
 			return p, err
 		}

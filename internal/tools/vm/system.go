@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strings"
 
 	"plimsoll/internal/tools/debian"
 )
@@ -71,6 +72,8 @@ func guestFiles(root string) error {
 		"etc/passwd": "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534::/:/bin/false\n",
 		"etc/group":  "root:x:0:\nnogroup:x:65534:\n",
 		"etc/hosts":  "127.0.0.1 localhost\n::1 localhost\n",
+		// Without one systemd takes the boot for the first, and asks.
+		"etc/machine-id": strings.Repeat("5", 32) + "\n",
 		// All that systemd starts. The machine ends when it does.
 		"etc/systemd/system/lane.service": "[Unit]\nDefaultDependencies=no\nAllowIsolate=yes\nFailureAction=poweroff-force\nSuccessAction=poweroff-force\n" +
 			"[Service]\nType=oneshot\nExecStart=/t/guest systemd\n",
