@@ -1,6 +1,7 @@
 package image_test
 
 import (
+	"encoding/base64"
 	"io"
 	"log"
 	"net/http/httptest"
@@ -19,6 +20,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/random"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/opencontainers/go-digest"
 
 	"plimsoll/internal/fault"
 	"plimsoll/internal/image"
@@ -138,4 +140,37 @@ func pushIndex(t *testing.T, where string) (index, manifest string) {
 	d, err := all.Digest()
 	must(t, err)
 	return d.String(), manifest
+}
+
+// FuzzPodman has podman's lists say anything: nothing is opened but what is kept in
+// its own folder, and whatever is opened is what it is called.
+func FuzzPodman(f *testing.F) {
+	const (
+		id       = "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a" // of {}
+		manifest = `{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","config":{"mediaType":"application/vnd.oci.image.config.v1+json","digest":"sha256:` + id + `","size":2},"layers":[]}`
+	)
+	top := digest.FromString(manifest)
+	f.Add(`[{"id":"c","image":"`+id+`","layer":"l","metadata":"{\"image-name\":\"localhost/a:1\"}"}]`,
+		`[{"id":"`+id+`","names":["localhost/a:1"],"big-data-names":["manifest-`+string(top)+`"]}]`, `[{"id":"l"}]`)
+	f.Add(`[{"id":"c","image":"i","layer":"l"}]`, `[{"id":"../..","names":["a"]}]`, `[{"id":"l","parent":"l","diff-digest":"sha256:`+id+`"}]`)
+	f.Fuzz(func(t *testing.T, containers, images, layers string) {
+		root := t.TempDir()
+		for file, text := range map[string]string{
+			"overlay-containers/containers.json": containers, "overlay-images/images.json": images, "overlay-layers/layers.json": layers,
+			"overlay-images/" + id + "/=" + base64.StdEncoding.EncodeToString([]byte("manifest-"+top)): manifest,
+			"overlay-images/" + id + "/=" + base64.StdEncoding.EncodeToString([]byte("sha256:"+id)):    "{}",
+		} {
+			must(t, os.MkdirAll(filepath.Dir(filepath.Join(root, file)), 0o700))
+			must(t, os.WriteFile(filepath.Join(root, file), []byte(text), 0o600))
+		}
+		all, err := image.Podman{Root: root}.OpenContainer(t.Context(), "c")
+		if (err == nil) != (len(all) > 0) {
+			t.Errorf("%d images, %v", len(all), err)
+		}
+		for _, m := range all {
+			if m.Reference.Digest != top || m.Config.Digest.Encoded() != id {
+				t.Errorf("%s with config %s", m.Reference, m.Config.Digest)
+			}
+		}
+	})
 }
