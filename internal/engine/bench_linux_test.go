@@ -85,6 +85,9 @@ func BenchmarkAdded(b *testing.B) {
 	one := "/v1.41/containers/" + made.ID
 	runs := h.must(b, "alpha", "run", "-d", "busybox", "sleep", "600")
 	defer h.must(b, "alpha", "rm", "-f", runs)
+	wrote := h.must(b, "alpha", "run", "-d", "busybox", "dd", "if=/dev/zero", "of=/big", "bs=1M", "count=64")
+	defer h.must(b, "alpha", "rm", "-f", wrote)
+	h.must(b, "alpha", "wait", wrote)
 	remove := func(c *http.Client, text string) {
 		var made struct{ ID string }
 		decode(b, text, &made)
@@ -109,6 +112,7 @@ func BenchmarkAdded(b *testing.B) {
 		{"create-taken", http.MethodPost, "/v1.41/containers/create?name=taken", create("", ""), nil, nil},
 		{"image", http.MethodGet, "/v1.41/images/busybox/json", "", nil, nil},
 		{"export", http.MethodGet, one + "/export", "", nil, nil},
+		{"export-large", http.MethodGet, "/v1.41/containers/" + wrote + "/export", "", nil, nil},
 		{"exec", http.MethodPost, "/v1.41/containers/" + runs + "/exec", `{"Cmd":["dd","if=/dev/zero","bs=64k","count=1600"],"AttachStdout":true}`, stream, nil},
 	} {
 		b.Run(tt.name, func(b *testing.B) {

@@ -101,14 +101,15 @@ func (q *request) carry(engine net.Conn, from *bufio.Reader, resp *http.Response
 	return nil
 }
 
-// drain copies what was read ahead of a connection, and then all that it brings, in
-// larger pieces than a reader ahead takes.
+// drain copies what was read ahead of a connection, and then all that it brings: in
+// the kernel where that can be done, else in larger pieces than a reader ahead takes.
 func drain(to net.Conn, ahead *bufio.Reader, from net.Conn) {
 	if _, err := io.CopyN(to, ahead, int64(ahead.Buffered())); err != nil {
 		return // one of the two has gone
 	}
-	// Not by what a connection may do by itself: that is no faster between two
-	// local sockets, and takes smaller pieces.
+	if splice(to, from) {
+		return
+	}
 	_, _ = io.CopyBuffer(struct{ io.Writer }{to}, struct{ io.Reader }{from}, make([]byte, 32<<10))
 }
 
