@@ -1,6 +1,7 @@
 package engine_test
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"net"
@@ -382,5 +383,37 @@ func TestWhoSeveralTeamsAct(t *testing.T) {
 	h.guard.mu.Unlock()
 	if status, _ := h.send(t, "alpha", "POST", "/v1.41/containers/create", jsonKind, create("", "")); status != 403 {
 		t.Errorf("a team that may not run: %d", status)
+	}
+}
+
+// TestRefusedBodies sends what is refused at its first line: a client gets to the
+// end of a small body before it is told, and one that never ends keeps nobody.
+func TestRefusedBodies(t *testing.T) {
+	h := open(t, &dockerd{socket: "/nonexistent"}, newMemory())
+	client := &http.Client{Transport: &http.Transport{
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, "unix", h.socketOf("alpha"))
+		},
+	}}
+	defer client.CloseIdleConnections()
+	endless, end := io.Pipe()
+	defer end.Close()
+	small := strings.NewReader(strings.Repeat("x", 200<<10))
+	for _, body := range []io.Reader{small, endless} {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://docker/v1.41/swarm/init", io.NopCloser(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer, err := client.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer.Body.Close()
+		if answer.StatusCode != http.StatusForbidden {
+			t.Errorf("answered %s", answer.Status)
+		}
+	}
+	if small.Len() > 0 {
+		t.Errorf("%d bytes were not read before the answer", small.Len())
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"errors"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -26,6 +27,10 @@ const (
 	headerTimeout  = 10 * time.Second
 	idleTimeout    = 2 * time.Minute
 	connectionsFor = 512 // of one user at one time
+
+	// How much of a refused request's body is read, and for how long.
+	maxDrained = 256 << 10
+	drainTime  = time.Second / 2
 )
 
 // Config says what a proxy stands in front of.
@@ -268,11 +273,27 @@ func (q *request) refuse(err error) {
 	if status >= http.StatusInternalServerError {
 		q.p.Log.Error("request failed", slog.String("method", q.r.Method), slog.String("path", q.target.path()), slog.Any("err", err))
 	}
-	// What is left of the body is not read: the connection ends with the answer.
 	if q.r.ContentLength != 0 {
 		q.w.Header().Set("Connection", "close")
+		q.drain()
 	}
 	writeError(q.w, status, message)
+}
+
+// drain reads what is left of a small body: a client that is still sending when
+// the answer comes reports a broken pipe beside it. Of a larger or a slower one
+// the rest is never read, since the connection ends with the answer.
+func (q *request) drain() {
+	if q.r.Header.Get("Expect") != "" {
+		return // it has not been asked to send
+	}
+	if err := http.NewResponseController(q.w).SetReadDeadline(time.Now().Add(drainTime)); err != nil {
+		return
+	}
+	_, err := io.CopyN(io.Discard, q.r.Body, maxDrained)
+	if err != nil && !errors.Is(err, io.EOF) {
+		q.p.Log.Debug("a refused body", slog.Any("err", err))
+	}
 }
 
 func clip(s string) string {
