@@ -2,6 +2,7 @@ package engine
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -16,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"plimsoll/internal/fault"
+	"plimsoll/internal/seal"
 )
 
 // How files are copied in and out of a sealed container. The engine's own mount
@@ -25,13 +27,17 @@ import (
 // has no privilege outside, and sees the container's IDs as the container does)
 // and then, on one thread, in its mount namespace. Nothing of the container is
 // executed, loaded or configured by: paths are resolved by the kernel below the
-// container's root.
+// container's root. What the helper takes counts as the container's: files in a
+// tmpfs are memory, and would be the guard's.
 
 // helperName is the helper's argument 0.
 const helperName = "plimsoll-inside"
 
 // inside is a running sealed container, held open.
-type inside struct{ user, mount *os.File }
+type inside struct {
+	user, mount *os.File
+	charged     seal.Charged
+}
 
 func (i *inside) close() {
 	_ = i.user.Close()
@@ -41,9 +47,17 @@ func (i *inside) close() {
 // enter opens the namespaces of a container that runs in a user namespace of its
 // own, and returns nil for every other, which the engine can serve.
 func (q *request) enter(id string) (*inside, error) {
-	pid, err := q.processOf(id)
+	pid, paused, err := q.processOf(id)
 	if err != nil || pid == 0 {
 		return nil, err
+	}
+	cgroups, err := seal.FindCgroups()
+	if err != nil {
+		return nil, err
+	}
+	if paused && cgroups.Unified() {
+		err := fault.Errorf(fault.Conflict, "container %s is paused, and what copies its files would be paused with it", id)
+		return nil, fault.Hint(err, "docker unpause %s", id)
 	}
 	in := &inside{}
 	if in.user, err = os.Open(fmt.Sprintf("/proc/%d/ns/user", pid)); err != nil {
@@ -53,8 +67,11 @@ func (q *request) enter(id string) (*inside, error) {
 		_ = in.user.Close()
 		return nil, fault.As(fault.Unavailable, err)
 	}
-	// The process that was opened is the container's if it still is the one.
-	again, err := q.processOf(id)
+	var again int
+	if in.charged, err = cgroups.ChargedOf(pid); err == nil {
+		// The process that was opened is the container's if it still is the one.
+		again, _, err = q.processOf(id)
+	}
 	if err == nil && again != pid {
 		err = fault.Errorf(fault.Unavailable, "container %s was restarted", id)
 	}
@@ -72,18 +89,20 @@ func (q *request) enter(id string) (*inside, error) {
 	return in, nil
 }
 
-func (q *request) processOf(id string) (int, error) {
+// processOf returns the process of a container as the host sees it, 0 if there is
+// none.
+func (q *request) processOf(id string) (pid int, paused bool, err error) {
 	var found struct {
 		State struct {
-			Running bool
-			Pid     int
+			Running, Paused bool
+			Pid             int
 		}
 	}
-	err := q.ask(outgoing{method: http.MethodGet, path: "containers/" + id + "/json"}, &found)
+	err = q.ask(outgoing{method: http.MethodGet, path: "containers/" + id + "/json"}, &found)
 	if err != nil || !found.State.Running {
-		return 0, err
+		return 0, false, err
 	}
-	return found.State.Pid, nil
+	return found.State.Pid, found.State.Paused, nil
 }
 
 // ownNamespace reports whether the user namespace is the one we are in.
@@ -182,7 +201,7 @@ func (h *helper) report() (report, error) {
 	var line []byte
 	for one := make([]byte, 1); len(line) < maxReport; {
 		if _, err := io.ReadFull(h.out, one); err != nil {
-			return said, fault.Errorf(fault.Unavailable, "the copying helper ended: %w", errors.Join(err, h.wait()))
+			return said, cmp.Or(h.wait(), fault.Errorf(fault.Unavailable, "the copying helper ended: %w", err))
 		}
 		if one[0] == '\n' {
 			break
@@ -205,10 +224,18 @@ func (h *helper) wait() error {
 	switch {
 	case err != nil:
 		h.err = fault.As(fault.Unavailable, err)
+	case killed(state):
+		h.err = fault.Errorf(fault.Unavailable, "the copying helper was killed")
+		h.err = fault.Hint(h.err, "the container's memory may be full: files in its tmpfs are part of it")
 	case !state.Success():
 		h.err = fault.Errorf(fault.Unavailable, "the copying helper: %s", state)
 	}
 	return h.err
+}
+
+func killed(state *os.ProcessState) bool {
+	status, ok := state.Sys().(syscall.WaitStatus)
+	return ok && status.Signaled() && status.Signal() == unix.SIGKILL
 }
 
 // end stops the helper, whatever it does.
@@ -245,9 +272,13 @@ func (in *inside) start(e errand) (*helper, error) {
 	defer childOut.Close()
 	pid, err := spawn(self, in.user, in.mount, childIn, childOut, []string{helperName, string(what)})
 	if err == nil {
-		var process *os.Process
-		if process, err = os.FindProcess(pid); err == nil {
-			return &helper{in: parentIn, out: parentOut, process: process}, nil
+		h := &helper{in: parentIn, out: parentOut}
+		if h.process, err = os.FindProcess(pid); err == nil {
+			// It has nothing to write yet: that comes through the pipe.
+			if err = in.charged.Join(pid); err == nil {
+				return h, nil
+			}
+			h.end()
 		}
 	}
 	_, _ = parentIn.Close(), parentOut.Close()

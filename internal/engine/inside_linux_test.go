@@ -8,11 +8,54 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"plimsoll/internal/seal"
 )
 
-// TestCopyInsideOfAUserNamespace copies in and out of containers that run in a
-// user namespace of their own, as sealed ones do.
-func TestCopyInsideOfAUserNamespace(t *testing.T) {
+// TestCopiesCountAsTheContainers: what is copied into a container's tmpfs is memory
+// that the container has, not the guard.
+func TestCopiesCountAsTheContainers(t *testing.T) {
+	h := spaced(t)
+	id := h.must(t, "alpha", "run", "-d", "-m", "48m", "--tmpfs", "/t:size=256m", "busybox", "sleep", "600")
+	put := func(name string, size int) (int, string) {
+		t.Helper()
+		var b bytes.Buffer
+		w := tar.NewWriter(&b)
+		if err := w.WriteHeader(&tar.Header{Name: name, Typeflag: tar.TypeReg, Mode: 0o640, Size: int64(size)}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.Write(make([]byte, size)); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.Close(); err != nil {
+			t.Fatal(err)
+		}
+		return h.send(t, "alpha", "PUT", "/v1.41/containers/"+id+"/archive?path=/t", "", b.String())
+	}
+	if status, said := put("little", 20<<20); status != 200 {
+		t.Errorf("what fits: %d %s", status, said)
+	}
+	if status, said := put("much", 160<<20); status == 200 || !strings.Contains(said, "memory may be full") {
+		t.Errorf("three times its memory: %d %s", status, said)
+	}
+	if got := h.must(t, "alpha", "exec", id, "stat", "-c", "%s", "/t/little"); got != fmt.Sprint(20<<20) {
+		t.Errorf("the container does not go on: %s", got)
+	}
+	paused := 200
+	if groups, err := seal.FindCgroups(); err != nil || groups.Unified() {
+		paused = 409 // the helper would be paused too
+	}
+	h.must(t, "alpha", "pause", id)
+	if status, said := h.send(t, "alpha", "HEAD", "/v1.41/containers/"+id+"/archive?path=/t", "", ""); status != paused {
+		t.Errorf("paused: %d %s", status, said)
+	}
+	h.must(t, "alpha", "unpause", id)
+	h.must(t, "alpha", "rm", "-f", id)
+}
+
+// spaced opens an engine whose containers run in a user namespace of their own.
+func spaced(t *testing.T) *harbour {
+	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
@@ -23,7 +66,13 @@ func TestCopyInsideOfAUserNamespace(t *testing.T) {
 	}
 	d, stop := startEngine(t, "--add-runtime", "spaced="+script, "--default-runtime", "spaced")
 	t.Cleanup(stop)
-	h := open(t, d, newMemory())
+	return open(t, d, newMemory())
+}
+
+// TestCopyInsideOfAUserNamespace copies in and out of containers that run in a
+// user namespace of their own, as sealed ones do.
+func TestCopyInsideOfAUserNamespace(t *testing.T) {
+	h := spaced(t)
 	canary := filepath.Join(h.dir, "canary")
 	if err := os.WriteFile(canary, []byte("untouched"), 0o600); err != nil {
 		t.Fatal(err)
