@@ -20,6 +20,7 @@ type worker struct {
 	errand
 
 	root     int // of the container, O_PATH
+	files    int // the helper's own, by their number (/proc/self/fd), O_PATH
 	out      *os.File
 	reported bool
 }

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"path"
+	"strconv"
 
 	"golang.org/x/sys/unix"
 )
@@ -108,7 +109,7 @@ func (w *worker) make(dir int, base, dest string, h *tar.Header, body io.Reader)
 		}
 		return nil
 	case tar.TypeReg:
-		return writeFile(dir, base, body)
+		return w.writeFile(dir, base, body)
 	case tar.TypeSymlink:
 		return unix.Symlinkat(h.Linkname, dir, base)
 	case tar.TypeLink:
@@ -125,14 +126,39 @@ func (w *worker) make(dir int, base, dest string, h *tar.Header, body io.Reader)
 	return errors.New("devices are not copied in")
 }
 
-func writeFile(dir int, base string, body io.Reader) error {
+// writeFile makes a file that has its name once it is whole: one whose writing
+// ended early, and be it because the helper was killed for the memory that the file
+// takes, leaves nothing behind.
+func (w *worker) writeFile(dir int, base string, body io.Reader) error {
+	fd, err := unix.Openat(dir, ".", unix.O_WRONLY|unix.O_TMPFILE|unix.O_CLOEXEC, 0o600)
+	if errors.Is(err, unix.EOPNOTSUPP) {
+		return writeNamed(dir, base, body)
+	}
+	if err != nil {
+		return err
+	}
+	f := os.NewFile(uintptr(fd), base)
+	_, err = io.Copy(f, body)
+	if err == nil {
+		// By its name in proc(5): the flag that needs none, AT_EMPTY_PATH, wants a
+		// privilege on the host before Linux 6.10.
+		err = unix.Linkat(w.files, strconv.Itoa(fd), dir, base, unix.AT_SYMLINK_FOLLOW)
+	}
+	return errors.Join(err, f.Close())
+}
+
+// writeNamed is writeFile where the file system has no files without a name.
+func writeNamed(dir int, base string, body io.Reader) error {
 	fd, err := unix.Openat(dir, base, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)
 	if err != nil {
 		return err
 	}
 	f := os.NewFile(uintptr(fd), base)
 	_, err = io.Copy(f, body)
-	return errors.Join(err, f.Close())
+	if err = errors.Join(err, f.Close()); err != nil {
+		_ = unix.Unlinkat(dir, base, 0)
+	}
+	return err
 }
 
 // finish gives what was made its owner, mode and time. The owner comes first: the

@@ -415,6 +415,11 @@ func (e errand) do() error {
 	if err := unix.Unshare(unix.CLONE_FS); err != nil {
 		return err
 	}
+	// While it is the host's: the container can lay what it likes on its own.
+	files, err := unix.Open("/proc/self/fd", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
 	if err := unix.Setns(helperMount, unix.CLONE_NEWNS); err != nil {
 		return err
 	}
@@ -424,7 +429,7 @@ func (e errand) do() error {
 	}
 	unix.Umask(0)
 	out := os.NewFile(helperOut, "out")
-	w := worker{root: root, errand: e, out: out}
+	w := worker{root: root, files: files, errand: e, out: out}
 	err = w.work()
 	var failed *failure
 	if errors.As(err, &failed) && !w.reported {
